@@ -1,0 +1,349 @@
+"""What a protocol says, and nothing about how it is written down.
+
+Every renderer (CDA XML, reading view, draft prose, registry metadata) starts from these values, so that a fact is
+entered once. All times are aware UTC; `utc_offset_minutes` says which wall clock the text shows. Codes are the codes
+of the national dictionaries (НСИ 1.2.643.5.1.13.13.*); the last arcs are named beside each field.
+Source of the mandatory content: 323-ФЗ ст. 48 ч. 4 (surnames, reasons, course, state, decision, dissent).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, datetime
+from enum import StrEnum
+from uuid import UUID
+
+
+class ProtocolKind(StrEnum):
+    """Kinds of consilium; each carries its own header codes (documents/editions.py)."""
+
+    GENERAL = "general"
+    ONCOLOGICAL = "oncological"
+    CONSULTATION = "consultation"
+    COMMISSION = "commission"
+
+
+class SeatKind(StrEnum):
+    """What a person was at the table; `expert` advises without a vote, `observer` only listens."""
+
+    CHAIR = "chair"
+    DEPUTY = "deputy"
+    SECRETARY = "secretary"
+    MEMBER = "member"
+    CONSULTANT = "consultant"
+    ATTENDING = "attending"
+    EXPERT = "expert"
+    OBSERVER = "observer"
+
+
+class Choice(StrEnum):
+    """A named vote."""
+
+    FOR = "for"
+    AGAINST = "against"
+    ABSTAIN = "abstain"
+
+
+class Outcome(StrEnum):
+    """What became of a resolution."""
+
+    ADOPTED = "adopted"
+    REJECTED = "rejected"
+    NO_QUORUM = "no_quorum"
+    WITHDRAWN = "withdrawn"
+
+
+class ConsentBasis(StrEnum):
+    """Why the patient's data may be discussed: consent, or a clause of law that does without it."""
+
+    CONSENT = "consent"
+    STATUTORY = "statutory"
+
+
+class SigningNoteKind(StrEnum):
+    """Why somebody's signature is not expected on this version, or why an earlier version fell."""
+
+    RELEASED = "released"
+    DECLINED = "declined"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Coded:
+    """A code of a national dictionary with its display name as it was shown to the person who chose it."""
+
+    code: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PersonName:
+    """A Russian personal name; the patronymic may be empty."""
+
+    surname: str
+    given: str
+    patronymic: str = ""
+
+    def full(self) -> str:
+        """`Иванов Иван Иванович`."""
+        return " ".join(part for part in (self.surname, self.given, self.patronymic) if part)
+
+    def short(self) -> str:
+        """`Иванов И. И.`: the form used in lists of votes."""
+        initials = [f"{part[0]}." for part in (self.given, self.patronymic) if part]
+        return " ".join([self.surname, *initials])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Organisation:
+    """A medical organisation; `oid` is its ФРМО identifier (11.1461), dotted digits without leading zeros."""
+
+    oid: str
+    name: str
+    ogrn: str = ""
+    inn: str = ""
+    address: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Patient:
+    """The patient of the case. `sex` is a code of 11.1040 (1 male, 2 female, 3 undetermined).
+
+    With `pseudonym` the name is a pseudonym and the СНИЛС is withheld: the local id alone leads back to the person.
+    """
+
+    local_id: str
+    name: PersonName
+    birth_date: date | None
+    sex: str
+    snils: str = ""
+    address: str = ""
+    pseudonym: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Encounter:
+    """The case of care the consilium belongs to. `kind` is a code of 99.2.723 (1 out-patient, 2 in-patient, 3 other)."""
+
+    card_number: str
+    kind: Coded
+    started_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Consent:
+    """The patient's consent or the clause that replaces it (323-ФЗ ст. 20); `reference` names the stored paper."""
+
+    basis: ConsentBasis
+    given_on: date | None = None
+    ground: str = ""
+    reference: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Interval:
+    """One stay in the room; `left` is None for somebody who was there until the end."""
+
+    joined: datetime
+    left: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Participant:
+    """One person of the consilium. `role_code` is a signer role of 99.2.368 (CHAIRMAN, SECRETARY, COMMISSIONER ...).
+
+    `remote` comes from the call log (medService:serviceRemote); `attendance` from the journaled joins and leaves,
+    empty for somebody who was appointed and did not come.
+    """
+
+    person_id: str
+    name: PersonName
+    post: Coded
+    organisation: Organisation
+    role_code: str
+    seat: SeatKind
+    speciality: Coded | None = None
+    snils: str = ""
+    remote: bool = False
+    attendance: tuple[Interval, ...] = ()
+    voted: bool = False
+    recused: bool = False
+    recusal_reason: str = ""
+
+    @property
+    def attended(self) -> bool:
+        """Whether the person was in the room at all."""
+        return bool(self.attendance)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Vote:
+    """One named vote as it stood when the ballot closed."""
+
+    person_id: str
+    choice: Choice
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tally:
+    """The count of a closed ballot; `not_voted` are voting members present who cast nothing."""
+
+    in_favour: int
+    against: int
+    abstained: int
+    not_voted: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resolution:
+    """A question put to the vote. `wording_digest` is the sha256 (hex) frozen into every ballot.
+
+    `quorum_line` and `rule_name` are the sentences the room showed: "присутствуют 4 из 5, требуется 3", and
+    "простое большинство присутствующих".
+    """
+
+    number: int
+    wording: str
+    wording_digest: str
+    rule_name: str
+    quorum_line: str
+    tally: Tally
+    votes: tuple[Vote, ...]
+    outcome: Outcome
+    closed_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dissent:
+    """A record of a dissenting opinion (323-ФЗ ст. 48 ч. 4). The signed full text is a document of its own."""
+
+    number: int
+    author_id: str
+    text: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RemoteStatement:
+    """What a remote participant said, entered by the medical worker beside the patient."""
+
+    speaker_id: str
+    recorded_by_id: str
+    text: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CaseDocument:
+    """A document that lay before the consilium; `digest` is the sha256 (hex) of the stored bytes."""
+
+    title: str
+    media_type: str
+    digest: str
+    dated: date | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SigningNote:
+    """Somebody released from signing by the chair, or who declined an earlier version, with his reason."""
+
+    kind: SigningNoteKind
+    person_id: str
+    reason: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CommissionOrder:
+    """The order that makes a commission a body (180н): its name, the order's number and date."""
+
+    name: str
+    order_number: str
+    order_date: date | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sections:
+    """The prose of the statutory items; the fifth item, the members, comes from the participants."""
+
+    reasons: str
+    course: str
+    state: str
+    decision: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProtocolFacts:
+    """Everything one protocol says about one patient's case.
+
+    `document_id` is new for every version, `set_id` is kept, `version` counts from 1 and `replaces` is the previous
+    version's id. `form` is a code of 11.1508, `urgency` of 11.1551, `goal` of 11.1506; `goal_text` is mandatory for
+    goal 10. `mis_number` and `instance_number` are the arcs of this installation in identifiers below the
+    organisation's OID. `author_id` and `authenticator_id` are person ids among the participants.
+    """
+
+    document_id: UUID
+    set_id: UUID
+    version: int
+    number: str
+    kind: ProtocolKind
+    form: Coded
+    telemedicine: bool
+    started_at: datetime
+    ended_at: datetime
+    frozen_at: datetime
+    organisation: Organisation
+    patient: Patient
+    diagnosis: Coded
+    question: str
+    goal: Coded
+    urgency: Coded
+    consent: Consent
+    participants: tuple[Participant, ...]
+    sections: Sections
+    author_id: str
+    authenticator_id: str
+    goal_text: str = ""
+    case_number: str = ""
+    agenda_number: int = 1
+    replaces: UUID | None = None
+    resolutions: tuple[Resolution, ...] = ()
+    dissents: tuple[Dissent, ...] = ()
+    statements: tuple[RemoteStatement, ...] = ()
+    documents: tuple[CaseDocument, ...] = ()
+    signing_notes: tuple[SigningNote, ...] = ()
+    commission: CommissionOrder | None = None
+    requesting_organisation: Organisation | None = None
+    encounter: Encounter | None = None
+    edition_notes: tuple[str, ...] = ()
+    confidentiality: str = "R"
+    utc_offset_minutes: int = 180
+    mis_number: int = 1
+    instance_number: int = 1
+
+    def person(self, person_id: str) -> Participant | None:
+        """The participant with this id, or None."""
+        return next((one for one in self.participants if one.person_id == person_id), None)
+
+    def attended(self) -> tuple[Participant, ...]:
+        """Those who were in the room, in the order of the list."""
+        return tuple(one for one in self.participants if one.attended)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DissentFacts:
+    """One full dissenting opinion as a document of its own, tied to the frozen protocol by its id and digest."""
+
+    document_id: UUID
+    number: int
+    protocol_id: UUID
+    protocol_number: str
+    protocol_version: int
+    protocol_digest: str
+    author: Participant
+    text: str
+    at: datetime
+    organisation: Organisation
+    patient: Patient
+    utc_offset_minutes: int = 180
+    mis_number: int = 1
+    instance_number: int = 1
