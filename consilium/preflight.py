@@ -1,0 +1,142 @@
+"""Looks at the machine before anything is installed; runs on the bare system Python, standard library only.
+
+    python3 -I consilium/preflight.py run      what `make run` and `make build` need
+    python3 -I consilium/preflight.py tests    what the tests need besides; as root it is installed
+
+It prints one `apt install` line for everything that is missing. Parts that only some features need are
+named with what will not work without them, and do not stop the start. Nothing here may be newer than
+Python 3.7, so that an old Python too can read it and say that it is too old.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+PYTHON = (3, 11)
+NODE = 20
+FREE_MEGABYTES = 1500
+FREE_MEGABYTES_ONCE_BUILT = 100
+SYSTEM_PATH = "/usr/bin:/usr/sbin:/usr/local/bin:/sbin"
+
+# Debian package -> programs or folders that show it is there, and what stays out of reach without it.
+OPTIONAL = {"openssl": (("openssl",), "consilium demo; проверка пакета / package verification")}
+TEST_PARTS = {
+    "chromium": (("chromium",), "needs_chromium"),
+    "firefox-esr": (("firefox-esr", "firefox"), "needs_firefox"),
+    "postgresql": (("/usr/lib/postgresql",), "needs_postgres"),
+    "redis-server": (("redis-server",), "needs_redis"),
+    "coturn": (("turnserver",), "needs_coturn"),
+    "openssl": (("openssl",), "needs_openssl"),
+}
+
+
+def main(arguments: list[str]) -> int:
+    """Exit status 0: go on. 1: something that cannot be done without is missing."""
+    return prepare_tests() if arguments[1:] == ["tests"] else check_machine()
+
+
+def check_machine() -> int:
+    """Name everything that is missing in one go; only what nothing works without stops the start."""
+    packages = missing_packages()
+    sentences = [*unusable_versions(), *full_disk()]
+    if packages:
+        sentences.insert(
+            0, f"Не хватает системных частей. Missing system parts: apt install -y {' '.join(packages)}"
+        )
+    for sentence in sentences:
+        say(sentence)
+    for package, (programs, loss) in OPTIONAL.items():
+        if not found(programs):
+            say(f"Без {package} не работает / not available: {loss}. apt install -y {package}")
+    return 1 if sentences else 0
+
+
+def missing_packages() -> list[str]:
+    """Debian packages without which nothing can be built."""
+    # Debian splits ensurepip off into python3-venv; without it `python3 -m venv` fails half way.
+    lacking = [] if importlib.util.find_spec("ensurepip") else ["python3-venv"]
+    return lacking + [
+        package for package, program in (("nodejs", "node"), ("npm", "npm")) if not found((program,))
+    ]
+
+
+def unusable_versions() -> list[str]:
+    """What is there but too old, which apt on Debian 12 cannot mend."""
+    sentences = []
+    if sys.version_info < PYTHON:
+        sentences.append(
+            "Нужен Python 3.11 или новее. Python 3.11 or later is needed: make PYTHON=python3.11 run"
+        )
+    version = node_version()
+    if version is not None and version < NODE:
+        sentences.append(
+            f"Нужен Node.js {NODE} или новее, найден {version}. "
+            f"Node.js {NODE} or later is needed, Debian 12 has an older one: install it from nodejs.org."
+        )
+    return sentences
+
+
+def node_version() -> int | None:
+    """Major version of Node.js, or None when there is none."""
+    if not shutil.which("node"):
+        return None
+    said = subprocess.run(["node", "--version"], stdout=subprocess.PIPE, check=False).stdout.decode()
+    major = said.strip().lstrip("v").split(".")[0]
+    return int(major) if major.isdigit() else None
+
+
+def full_disk() -> list[str]:
+    """A sentence when the disk is too full to install, or to run once installed."""
+    need = FREE_MEGABYTES_ONCE_BUILT if Path(".venv").is_dir() else FREE_MEGABYTES
+    free = shutil.disk_usage(".").free // 2**20
+    if free >= need:
+        return []
+    return [
+        f"Мало места на диске: {free} МБ из {need} МБ. Free some disk space: {need} MB are needed, {free} MB left."
+    ]
+
+
+def prepare_tests() -> int:
+    """Install what is missing when root; otherwise name it with the tests that will be skipped."""
+    lacking = missing_test_parts()
+    if lacking and os.geteuid() == 0 and shutil.which("apt-get"):
+        install(lacking)
+        lacking = missing_test_parts()
+    for package in lacking:
+        say(
+            f"Нет {package}: тесты {TEST_PARTS[package][1]} пропускаются. Skipped without: apt install -y {package}"
+        )
+    return 0
+
+
+def missing_test_parts() -> list[str]:
+    """Debian packages of TEST_PARTS that this machine lacks."""
+    return [package for package, (programs, _) in TEST_PARTS.items() if not found(programs)]
+
+
+def install(packages: list[str]) -> None:
+    """Ask apt; what it cannot bring (no network) is reported by the caller."""
+    say("apt-get install " + " ".join(packages))
+    environment = dict(os.environ, DEBIAN_FRONTEND="noninteractive")
+    for command in (["update"], ["-y", "--no-install-recommends", "install", *packages]):
+        subprocess.run(["apt-get", "-qq", *command], env=environment, check=False, stdout=subprocess.DEVNULL)
+
+
+def found(programs: tuple[str, ...]) -> bool:
+    """Whether one of these is a program on PATH or in the system's folders, or an existing folder."""
+    path = os.environ.get("PATH", "") + ":" + SYSTEM_PATH
+    return any(Path(one).is_dir() or shutil.which(one, path=path) for one in programs)
+
+
+def say(text: str) -> None:
+    """A line for a person; on the errors stream, so that the output of make stays usable."""
+    print(text, file=sys.stderr)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv))
