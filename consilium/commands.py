@@ -1,0 +1,649 @@
+"""Everything a person (or, where said, the system) can ask for.
+
+One frozen dataclass per wish. `WIRE` names them `noun.verb`; the same schema serves Socket.IO (room
+commands) and `POST /api/<noun>.<verb>` (all others). The actor never comes from the payload: it is the
+session's. Limits on text stand in the types and become part of the generated `docs/wire.md`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from typing import Annotated, Literal
+from uuid import UUID
+
+from msgspec import Meta
+
+Line = Annotated[str, Meta(max_length=300)]
+Paragraph = Annotated[str, Meta(max_length=4_000)]
+Text = Annotated[str, Meta(max_length=40_000)]
+Reason = Annotated[str, Meta(max_length=1_000)]
+Digest = Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
+Page = Annotated[int, Meta(ge=1, le=10_000)]
+
+
+class Command:
+    """Marker base: what `service.handle` accepts."""
+
+    __slots__ = ()
+
+
+# --- sign-in and self ---------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChangeSettings(Command):
+    language: Literal["ru", "en"] | None = None
+    theme: Literal["auto", "light", "dark"] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChangePassword(Command):
+    current: Line
+    new: Annotated[str, Meta(min_length=8, max_length=300)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequestCertificate(Command):
+    """`csr` is base64 DER; the authority sets the subject from the person's record."""
+
+    csr: Annotated[str, Meta(max_length=8_000)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RevokeCertificate(Command):
+    certificate: UUID
+    reason: Reason
+
+
+# --- directory (admin) ----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AddPerson(Command):
+    login: Annotated[str, Meta(min_length=2, max_length=60, pattern="^[a-z0-9._-]+$")]
+    password: Annotated[str, Meta(min_length=8, max_length=300)]
+    surname: Line
+    given: Line
+    patronymic: Line = ""
+    snils: Annotated[str, Meta(pattern="^[0-9]{11}$")]
+    position: Line
+    position_code: Line = ""
+    speciality: Line = ""
+    duties: list[Literal["doctor", "coordinator", "registrar", "admin", "operator"]]
+    organisation: UUID | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenRoute(Command):
+    """The receiving organisation's admin opens a profile to a sender (RQ-01)."""
+
+    profile: Line
+    sender: UUID
+    open: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BodySeat:
+    person: UUID
+    role: Literal["chair", "deputy", "secretary", "member"]
+    since: date
+    until: date | None = None
+    deputises_for: UUID | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EstablishBody(Command):
+    """A standing medical commission by order (AD-01)."""
+
+    name: Line
+    order_number: Line
+    order_date: date
+    members: list[BodySeat]
+
+
+# --- request ----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequestFields:
+    """Fields of the request form (facts of the regulation, 6.2). Absent = leave as it is."""
+
+    receiver: UUID | None = None
+    profile: Line | None = None
+    surname: Line | None = None
+    given: Line | None = None
+    patronymic: Line | None = None
+    birth_date: date | None = None
+    sex: Literal["", "1", "2"] | None = None
+    snils: Annotated[str, Meta(pattern="^([0-9]{11})?$")] | None = None
+    record_number: Line | None = None
+    diagnosis_code: Annotated[str, Meta(max_length=10)] | None = None
+    diagnosis_name: Line | None = None
+    question: Paragraph | None = None
+    goal_code: Annotated[str, Meta(max_length=5)] | None = None
+    goal_text: Paragraph | None = None
+    urgency_code: Literal["1", "2", "3"] | None = None
+    course: Text | None = None
+    condition: Text | None = None
+    wants_kind: Literal["general", "oncological", "consultation", "commission"] | None = None
+    consent_basis: Literal["", "consent", "ground"] | None = None
+    consent_date: date | None = None
+    consent_reference: Line | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CreateRequest(Command):
+    fields: RequestFields = field(default_factory=RequestFields)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SaveRequest(Command):
+    request: UUID
+    revision: int
+    fields: RequestFields
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SendRequest(Command):
+    request: UUID
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReturnRequest(Command):
+    """Back to the sender with an itemised list of what is missing (RQ-04)."""
+
+    request: UUID
+    items: Annotated[list[Paragraph], Meta(min_length=1, max_length=30)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnswerMissing(Command):
+    request: UUID
+    item: UUID
+    answer: Paragraph
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AcceptRequest(Command):
+    request: UUID
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RefuseRequest(Command):
+    request: UUID
+    reason_code: Literal["insufficient_data", "poor_quality", "not_our_profile", "duplicate", "other"]
+    reason: Reason
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CancelRequest(Command):
+    request: UUID
+    reason: Reason
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttachDocument(Command):
+    """The file is already in the store (upload route); this makes it part of the case."""
+
+    request: UUID
+    title: Line
+    kind: Literal["extract", "image", "laboratory", "consent", "referral", "other"] = "other"
+    dated: date | None = None
+    digest: Digest
+    size: int
+    media_type: Line
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DetachDocument(Command):
+    request: UUID
+    document: UUID
+
+
+# --- consilium: planning ----------------------------------------------------------------------------
+
+SeatRole = Literal["chair", "deputy", "secretary", "member", "attending", "consultant", "expert", "observer"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SeatPlan:
+    """`item` is the index in `cases` an expert is invited to, or None for all."""
+
+    person: UUID
+    role: SeatRole
+    item: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScheduleConsilium(Command):
+    kind: Literal["general", "oncological", "consultation", "commission"]
+    organisation: UUID
+    scheduled_at: datetime
+    duration_minutes: Annotated[int, Meta(ge=5, le=600)] = 30
+    cases: Annotated[list[UUID], Meta(min_length=1, max_length=40)]
+    seats: Annotated[list[SeatPlan], Meta(min_length=2, max_length=60)]
+    body: UUID | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RescheduleConsilium(Command):
+    consilium: UUID
+    revision: int
+    scheduled_at: datetime
+    duration_minutes: Annotated[int, Meta(ge=5, le=600)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChangeSeats(Command):
+    """New composition while planned; while open only additions (a late expert, a substitute)."""
+
+    consilium: UUID
+    revision: int
+    seats: Annotated[list[SeatPlan], Meta(min_length=2, max_length=60)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CancelConsilium(Command):
+    consilium: UUID
+    reason: Reason
+
+
+# --- consilium: lobby and presence ------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EnterConsilium(Command):
+    """Knock, or come back. Chair, deputy and secretary enter; everyone else waits for the chair."""
+
+    consilium: UUID
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeaveConsilium(Command):
+    consilium: UUID
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LosePresence(Command):
+    """System: no heartbeat for the grace period; the stay ends at `last_seen`."""
+
+    consilium: UUID
+    seat: UUID
+    last_seen: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Admit(Command):
+    consilium: UUID
+    seat: UUID
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AdmitAll(Command):
+    consilium: UUID
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deny(Command):
+    """Denies a waiting person or removes a present one."""
+
+    consilium: UUID
+    seat: UUID
+    reason: Reason
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TakeChair(Command):
+    """By the person the chair is offered to, or by the appointed chair coming back (RM-04)."""
+
+    consilium: UUID
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CloseConsilium(Command):
+    consilium: UUID
+
+
+# --- consilium: floor, agenda, record ---------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SetLayout(Command):
+    consilium: UUID
+    layout: Literal["discussion", "record", "images", "vote", "protocol"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenItem(Command):
+    """Case switch: closes the view of the previous patient on every screen (IM-01)."""
+
+    consilium: UUID
+    item: UUID
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CloseItem(Command):
+    """`decided` starts the protocol's draft; `postponed` sends the case back to accepted."""
+
+    consilium: UUID
+    item: UUID
+    outcome: Literal["decided", "postponed"]
+    reason: Reason = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShowDocument(Command):
+    """The presenter's document and page, state for all (IM-06). None takes it off the stage."""
+
+    consilium: UUID
+    document: UUID | None
+    page: Page = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenDocument(Command):
+    """One person opens a document of the case: journaled (IM-12), answered with its digest and type."""
+
+    consilium: UUID | None = None
+    request: UUID
+    document: UUID
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PassPresenter(Command):
+    """The chair makes somebody presenter; None takes it back."""
+
+    consilium: UUID
+    seat: UUID | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RaiseHand(Command):
+    consilium: UUID
+    point_of_order: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LowerHand(Command):
+    """One's own, or (chair) another's."""
+
+    consilium: UUID
+    seat: UUID | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GiveFloor(Command):
+    """To a seat, or to the head of the queue when `seat` is None; the hand goes down."""
+
+    consilium: UUID
+    seat: UUID | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReleaseFloor(Command):
+    consilium: UUID
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SendChat(Command):
+    consilium: UUID
+    text: Annotated[str, Meta(min_length=1, max_length=2_000)]
+
+
+# --- decision ---------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProposeResolution(Command):
+    consilium: UUID
+    item: UUID
+    wording: Annotated[str, Meta(min_length=1, max_length=4_000)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RewordResolution(Command):
+    consilium: UUID
+    resolution: UUID
+    revision: int
+    wording: Annotated[str, Meta(min_length=1, max_length=4_000)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WithdrawResolution(Command):
+    consilium: UUID
+    resolution: UUID
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenVote(Command):
+    """Freezes and hashes the wording; refused without quorum (DL-05, DL-08)."""
+
+    consilium: UUID
+    resolution: UUID
+    revision: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CastVote(Command):
+    """`digest` is of the wording the voter had before his eyes."""
+
+    consilium: UUID
+    ballot: UUID
+    choice: Literal["for", "against", "abstain"]
+    digest: Digest
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CloseVote(Command):
+    consilium: UUID
+    ballot: UUID
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recuse(Command):
+    """One's own conflict of interest for one item (DL-12); quorum is counted anew."""
+
+    consilium: UUID
+    item: UUID
+    reason: Reason
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WriteDissent(Command):
+    """Begins or changes one's own dissenting opinion on an item (DL-13)."""
+
+    consilium: UUID
+    item: UUID
+    text: Annotated[str, Meta(min_length=1, max_length=10_000)]
+    revision: int = 0
+    ballot: UUID | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WithdrawDissent(Command):
+    consilium: UUID
+    item: UUID
+
+
+# --- protocol ---------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WriteProtocol(Command):
+    """One CRDT update of the shared draft, base64; appended to the database before its ack (PR-03)."""
+
+    protocol: UUID
+    update: Annotated[str, Meta(max_length=60_000)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FreezeProtocol(Command):
+    """One rendering, byte-exact from then on (PR-06). Chair or secretary."""
+
+    protocol: UUID
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BeginSigning(Command):
+    """Marks the document as opened by the signer and answers {digest, signing_time, challenge}."""
+
+    protocol: UUID
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttachSignature(Command):
+    """`cms` is base64 DER of a detached CAdES-BES over the frozen bytes; `challenge` of BeginSigning."""
+
+    protocol: UUID
+    challenge: Line
+    digest: Digest
+    cms: Annotated[str, Meta(max_length=40_000)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttachDissentSignature(Command):
+    protocol: UUID
+    dissent: UUID
+    challenge: Line
+    digest: Digest
+    cms: Annotated[str, Meta(max_length=40_000)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeclineSignature(Command):
+    """Returns the protocol to drafting; every signature of this version falls (SG-08)."""
+
+    protocol: UUID
+    reason: Reason
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReopenProtocol(Command):
+    """Chair or secretary take a frozen protocol back; signatures of the version fall."""
+
+    protocol: UUID
+    reason: Reason
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReleaseSigner(Command):
+    """The chair releases one who neither signs nor declines, with a reason (SG-01)."""
+
+    protocol: UUID
+    signature: UUID
+    reason: Reason
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReleaseDissent(Command):
+    """The chair ends the wait for a dissent's signature; the text stays in the protocol."""
+
+    protocol: UUID
+    dissent: UUID
+    reason: Reason
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileAgain(Command):
+    """Sends a rejected or dead filing again under the same key (FX-04)."""
+
+    protocol: UUID
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordSeal(Command):
+    """System (worker): the organisation's signature and the package."""
+
+    protocol: UUID
+    seal_cms: bytes
+    seal_certificate: bytes
+    package_digest: Digest
+    package_name: Line
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordFiling(Command):
+    """System (worker or registry callback): where the filing stands now."""
+
+    protocol: UUID
+    status: Literal["queued", "waiting", "registered", "rejected", "dead"]
+    message: Line = ""
+    error_codes: list[Line] = field(default_factory=list)
+    registry_number: Line = ""
+    next_try: datetime | None = None
+    attempt: bool = False
+
+
+WIRE: dict[str, type[Command]] = {
+    "settings.change": ChangeSettings,
+    "password.change": ChangePassword,
+    "certificate.request": RequestCertificate,
+    "certificate.revoke": RevokeCertificate,
+    "person.add": AddPerson,
+    "route.open": OpenRoute,
+    "body.establish": EstablishBody,
+    "request.create": CreateRequest,
+    "request.save": SaveRequest,
+    "request.send": SendRequest,
+    "request.return": ReturnRequest,
+    "request.answer": AnswerMissing,
+    "request.accept": AcceptRequest,
+    "request.refuse": RefuseRequest,
+    "request.cancel": CancelRequest,
+    "document.attach": AttachDocument,
+    "document.detach": DetachDocument,
+    "document.open": OpenDocument,
+    "consilium.schedule": ScheduleConsilium,
+    "consilium.reschedule": RescheduleConsilium,
+    "consilium.seats": ChangeSeats,
+    "consilium.cancel": CancelConsilium,
+    "room.enter": EnterConsilium,
+    "room.leave": LeaveConsilium,
+    "room.close": CloseConsilium,
+    "seat.admit": Admit,
+    "seat.admit_all": AdmitAll,
+    "seat.deny": Deny,
+    "chair.take": TakeChair,
+    "layout.set": SetLayout,
+    "agenda.open": OpenItem,
+    "agenda.close": CloseItem,
+    "document.show": ShowDocument,
+    "presenter.pass": PassPresenter,
+    "hand.raise": RaiseHand,
+    "hand.lower": LowerHand,
+    "floor.give": GiveFloor,
+    "floor.release": ReleaseFloor,
+    "chat.send": SendChat,
+    "resolution.propose": ProposeResolution,
+    "resolution.reword": RewordResolution,
+    "resolution.withdraw": WithdrawResolution,
+    "vote.open": OpenVote,
+    "vote.cast": CastVote,
+    "vote.close": CloseVote,
+    "member.recuse": Recuse,
+    "dissent.write": WriteDissent,
+    "dissent.withdraw": WithdrawDissent,
+    "protocol.write": WriteProtocol,
+    "protocol.freeze": FreezeProtocol,
+    "protocol.begin_signing": BeginSigning,
+    "protocol.sign": AttachSignature,
+    "dissent.sign": AttachDissentSignature,
+    "protocol.decline": DeclineSignature,
+    "protocol.reopen": ReopenProtocol,
+    "protocol.release": ReleaseSigner,
+    "dissent.release": ReleaseDissent,
+    "protocol.file_again": FileAgain,
+}
+"""Wire name -> command, for people. System commands (LosePresence, Record*) have no wire name."""
+
+ROOM: frozenset[str] = frozenset(
+    {
+        "room.enter", "room.leave", "room.close", "seat.admit", "seat.admit_all", "seat.deny", "chair.take",
+        "layout.set", "agenda.open", "agenda.close", "document.open", "document.show", "presenter.pass",
+        "hand.raise", "hand.lower", "floor.give", "floor.release", "chat.send", "resolution.propose",
+        "resolution.reword", "resolution.withdraw", "vote.open", "vote.cast", "vote.close",
+        "member.recuse", "dissent.write", "dissent.withdraw", "protocol.write",
+    }
+)  # fmt: skip
+"""Those that travel over Socket.IO; all others (and document.open too) by POST."""

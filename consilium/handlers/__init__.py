@@ -1,0 +1,23 @@
+"""Command -> handler. One file a topic; each exports its own `HANDLERS`, joined here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from consilium.commands import Command
+from consilium.handlers import decision, directory, meeting, protocol, requests, schedule
+
+if TYPE_CHECKING:
+    from consilium.service import Context
+
+Handler = Callable[["Context", Any], dict[str, Any]]
+
+HANDLERS: dict[type[Command], Handler] = {
+    **directory.HANDLERS,
+    **requests.HANDLERS,
+    **schedule.HANDLERS,
+    **meeting.HANDLERS,
+    **decision.HANDLERS,
+    **protocol.HANDLERS,
+}

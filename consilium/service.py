@@ -1,0 +1,97 @@
+"""The one door to change anything: load, decide, save, journal, commit; then speak.
+
+`Service.handle` runs in a plain thread (the async edges use their own pool). Handlers live in
+`handlers/<topic>.py`; each is a function `(context, command) -> result dict` that locks its aggregates
+through `context.tx` in the order Case, Consilium, Protocol, calls rules, and records events.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+import msgspec
+
+from consilium import handlers
+from consilium.commands import Command
+from consilium.errors import Conflict
+
+if TYPE_CHECKING:
+    from consilium.bootstrap import Parts
+    from consilium.events import Event
+    from consilium.store.transaction import Transaction
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Actor:
+    """Who asks: taken from the session, never from a payload. `SYSTEM` has no person."""
+
+    person_id: UUID | None
+    organisation_id: UUID | None
+    duties: frozenset[str] = frozenset()
+    name: str = ""
+
+
+SYSTEM = Actor(person_id=None, organisation_id=None, duties=frozenset({"system"}), name="system")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reply:
+    """What the asker gets. `events` is what was committed: (stream kind, stream id, seq, event)."""
+
+    result: dict[str, Any]
+    events: tuple[tuple[str, UUID, int, Event], ...] = ()
+    repeated: bool = False
+
+
+@dataclass(slots=True, kw_only=True)
+class Context:
+    """What a handler works with. `parts` are the long-lived pieces made by bootstrap."""
+
+    tx: Transaction
+    actor: Actor
+    at: datetime
+    parts: Parts
+    after_commit: list[Callable[[], None]] = field(default_factory=list)
+
+
+class Service:
+    """Holds the store and the parts; stateless otherwise, safe to call from many threads."""
+
+    def __init__(self, parts: Parts) -> None:
+        self.parts = parts
+
+    def handle(self, command: Command, actor: Actor, command_id: UUID, at: datetime) -> Reply:
+        """Do it once. The same id again answers the same result (and `repeated`).
+
+        Raises ConsiliumError when refused: nothing was changed, and the same id may be tried again.
+        """
+        fingerprint = _fingerprint(command)
+        with self.parts.store.write(at) as tx:
+            known = tx.command_reply(command_id, actor.person_id)
+            if known is not None:
+                return _repeat(known, fingerprint)
+            context = Context(tx=tx, actor=actor, at=at, parts=self.parts)
+            result = handlers.HANDLERS[type(command)](context, command)
+            tx.remember_command(command_id, actor.person_id, fingerprint, result)
+            events = tx.commit()
+        for follow in context.after_commit:
+            follow()
+        self.parts.hints.wake()
+        return Reply(result=result, events=events)
+
+
+def _fingerprint(command: Command) -> str:
+    body = msgspec.json.encode({"name": type(command).__name__, "command": command})
+    return hashlib.sha256(body).hexdigest()
+
+
+def _repeat(known: tuple[str, dict[str, Any]], fingerprint: str) -> Reply:
+    remembered, result = known
+    if remembered != fingerprint:
+        raise Conflict("command_id_reused")
+    return Reply(result=result, repeated=True)
