@@ -1,0 +1,142 @@
+"""A page people can read, made from the very bytes that are signed.
+
+The frozen XML is parsed again and its narrative shown; nothing comes from the database, so what a signer reads is
+what he signs. The result is a copy and says so, with the digest of the original.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from functools import cache
+
+from jinja2 import Environment, PackageLoader, StrictUndefined, Template
+from lxml import etree
+
+from consilium.documents.header import V3
+from consilium.documents.validate import parse_xml
+from consilium.errors import Invalid
+
+LABELS: dict[str, dict[str, str]] = {
+    "ru": {
+        "copy": "Копия для чтения. Юридическую силу имеет подписанный файл XML.",
+        "digest": "Отпечаток оригинала (SHA-256)",
+        "document": "Идентификатор документа",
+        "version": "Версия",
+        "patient": "Пациент",
+        "born": "Дата рождения",
+        "custodian": "Организация",
+    },
+    "en": {
+        "copy": "A reading copy. The signed XML file is what counts in law.",
+        "digest": "Digest of the original (SHA-256)",
+        "document": "Document id",
+        "version": "Version",
+        "patient": "Patient",
+        "born": "Date of birth",
+        "custodian": "Organisation",
+    },
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One piece of the narrative: a paragraph (caption, text) or a table (head, rows)."""
+
+    kind: str
+    caption: str = ""
+    text: str = ""
+    head: tuple[str, ...] = ()
+    rows: tuple[tuple[str, ...], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Chapter:
+    """A section as it will be shown."""
+
+    key: str
+    title: str
+    parts: tuple[Part, ...]
+
+
+def render_html(xml: bytes, language: str = "ru") -> str:
+    """An escaped, script-free HTML fragment (`<article>`) of the document; labels in Russian or English.
+
+    Raises Invalid when the bytes do not pass `check_xml`, Invalid("file_refused", reason="not_cda") when they are
+    no ClinicalDocument.
+    """
+    document = parse_xml(xml)
+    if document.tag != f"{{{V3}}}ClinicalDocument":
+        raise Invalid("file_refused", reason="not_cda")
+    page: str = _template().render(
+        labels=LABELS.get(language, LABELS["ru"]),
+        title=_text(document, "title"),
+        digest=hashlib.sha256(xml).hexdigest(),
+        facts=_facts(document),
+        chapters=[_chapter(one) for one in _all(document, "component/structuredBody/component/section")],
+    )
+    return page
+
+
+@cache
+def _template() -> Template:
+    environment = Environment(
+        loader=PackageLoader("consilium.documents", "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template("protocol.html.j2")
+
+
+def _path(path: str) -> str:
+    return "/".join(f"{{{V3}}}{step}" if step not in {".", ""} else step for step in path.split("/"))
+
+
+def _all(element: etree._Element, path: str) -> list[etree._Element]:
+    return element.findall(_path(path))
+
+
+def _words(element: etree._Element | None) -> str:
+    return " ".join("".join(str(part) for part in element.itertext()).split()) if element is not None else ""
+
+
+def _text(element: etree._Element, path: str) -> str:
+    return _words(element.find(_path(path)))
+
+
+def _attribute(element: etree._Element, path: str, name: str) -> str:
+    found = element.find(_path(path))
+    return str(found.get(name, "")) if found is not None else ""
+
+
+def _facts(document: etree._Element) -> list[tuple[str, str]]:
+    patient = document.find(_path("recordTarget/patientRole/patient/name"))
+    born = _attribute(document, "recordTarget/patientRole/patient/birthTime", "value")
+    custodian = "custodian/assignedCustodian/representedCustodianOrganization/name"
+    rows = [
+        ("document", _attribute(document, "id", "extension")),
+        ("version", _attribute(document, "versionNumber", "value")),
+        ("patient", " ".join(_words(part) for part in patient) if patient is not None else ""),
+        ("born", f"{born[6:8]}.{born[4:6]}.{born[:4]}" if born else ""),
+        ("custodian", _text(document, custodian)),
+    ]
+    return [(key, value) for key, value in rows if value]
+
+
+def _chapter(section: etree._Element) -> Chapter:
+    text = section.find(_path("text"))
+    parts = tuple(_part(one) for one in text) if text is not None else ()
+    return Chapter(str(section.get("ID", "")), _text(section, "title"), parts)
+
+
+def _part(element: etree._Element) -> Part:
+    if element.tag == f"{{{V3}}}table":
+        head = tuple(_words(cell) for cell in _all(element, "thead/tr/th"))
+        rows = tuple(tuple(_words(cell) for cell in row) for row in _all(element, "tbody/tr"))
+        return Part("table", head=head, rows=rows)
+    caption = element.find(_path("content"))
+    if caption is None:
+        return Part("paragraph", text=_words(element))
+    return Part("paragraph", caption=_words(caption), text=" ".join((caption.tail or "").split()))
