@@ -1,0 +1,4 @@
+import { render } from "preact";
+
+const root = document.getElementById("room");
+if (root) render(<p role="status">…</p>, root);
