@@ -1,0 +1,32 @@
+"""Electronic signature: keys, the demonstration authority, the strict verifier, the sealed package.
+
+Start at `verify.py`. A doctor's signature is made in his browser; here it is judged, and what passed is packed
+so that anyone can check it again with the `openssl` program alone.
+"""
+
+from consilium.seal.authority import DemoAuthority, OrganisationSubject, PersonSubject
+from consilium.seal.errors import PackageRefused, RequestRefused, SealError, SignatureRefused
+from consilium.seal.names import ExpectedSigner, SignerIdentity
+from consilium.seal.policy import DEMO_ECDSA, POLICIES, Policy
+from consilium.seal.providers import SoftwareKey
+from consilium.seal.trust import TrustStore
+from consilium.seal.verify import VerifiedSignature, verify
+
+__all__ = [
+    "DEMO_ECDSA",
+    "POLICIES",
+    "DemoAuthority",
+    "ExpectedSigner",
+    "OrganisationSubject",
+    "PackageRefused",
+    "PersonSubject",
+    "Policy",
+    "RequestRefused",
+    "SealError",
+    "SignatureRefused",
+    "SignerIdentity",
+    "SoftwareKey",
+    "TrustStore",
+    "VerifiedSignature",
+    "verify",
+]

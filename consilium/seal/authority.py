@@ -1,0 +1,306 @@
+"""The built-in DEMONSTRATION authority: it certifies keys made in a browser, and revokes them.
+
+It proves the path of a signature from key to revocation list. It gives nobody legal standing, and every
+certificate says so. A folder holds all of it: `root.key`, `root.crt`, `issued/*.crt`, `revoked.jsonl`.
+"""
+
+import fcntl
+import hashlib
+import json
+import secrets
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from cryptography.x509.oid import ExtendedKeyUsageOID
+
+from consilium.seal import der
+from consilium.seal.errors import RequestRefused
+from consilium.seal.names import OIDS, names_in
+from consilium.seal.providers import SoftwareKey, write_private
+from consilium.seal.trust import TrustStore
+
+__all__ = ["DemoAuthority", "OrganisationSubject", "PersonSubject"]
+
+AUTHORITY_NAME = "ДЕМО-УЦ / DEMONSTRATION CA Consilium"
+UNIT = "ДЕМОНСТРАЦИЯ / DEMONSTRATION"
+CSR_LIMIT = 16 * 1024
+RSA_BITS = (2048, 8192)
+# Order 795 of the FSB: СНИЛС, ОГРН and ИНН are NumericString; RFC 5280: a country is PrintableString.
+STRING_KINDS = dict.fromkeys(("snils", "ogrn", "inn_organisation"), der.NUMERIC) | {"country": der.PRINTABLE}
+KEY_USAGES = (
+    "digital_signature",
+    "content_commitment",
+    "key_encipherment",
+    "data_encipherment",
+    "key_agreement",
+    "key_cert_sign",
+    "crl_sign",
+    "encipher_only",
+    "decipher_only",
+)
+ROOT_LIFE, CERTIFICATE_LIFE, CRL_LIFE = timedelta(days=3650), timedelta(days=456), timedelta(days=7)
+# Clocks of the parties differ; a certificate is used seconds after it is issued.
+BACKDATED = timedelta(minutes=10)
+
+
+@dataclass(frozen=True, slots=True)
+class PersonSubject:
+    """The person a certificate is for: full name as shown, surname, first name with patronymic, СНИЛС."""
+
+    name: str
+    surname: str
+    given: str
+    snils: str
+
+
+@dataclass(frozen=True, slots=True)
+class OrganisationSubject:
+    """The organisation a seal is for: its name, ОГРН (13 digits), ИНН (10 digits)."""
+
+    name: str
+    ogrn: str
+    inn: str
+
+
+@dataclass(frozen=True, slots=True)
+class DemoAuthority:
+    """One authority in its folder. Many processes may use the folder at once; changes are locked."""
+
+    folder: Path
+    key: SoftwareKey
+    certificate: x509.Certificate
+
+    @classmethod
+    def create(cls, folder: Path, at: datetime | None = None) -> "DemoAuthority":
+        """Make the authority, or open it where it already exists."""
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with _locked(folder):
+            if not (folder / "root.crt").exists():
+                key = SoftwareKey.generate()
+                root = _root(key, at or datetime.now(UTC))
+                key.save(folder / "root.key")
+                write_private(folder / "root.crt", _pem(root))
+        return cls.open(folder)
+
+    @classmethod
+    def open(cls, folder: Path) -> "DemoAuthority":
+        """Open an existing authority. Raises RequestRefused AUTHORITY_MISSING."""
+        try:
+            certificate = x509.load_pem_x509_certificate((folder / "root.crt").read_bytes())
+        except (OSError, ValueError) as error:
+            raise RequestRefused("AUTHORITY_MISSING") from error
+        return cls(folder, SoftwareKey.load(folder / "root.key"), certificate)
+
+    @property
+    def root(self) -> bytes:
+        """The authority's own certificate, DER."""
+        return self.certificate.public_bytes(Encoding.DER)
+
+    def issue(self, csr: bytes, subject: PersonSubject, at: datetime) -> bytes:
+        """Certify a person's key; DER. The same key and person give the same certificate again.
+
+        The subject comes from the caller alone. Raises RequestRefused: CSR_FORMAT, CSR_SIGNATURE, CSR_KEY,
+        CSR_KEY_TAKEN, CSR_SUBJECT.
+        """
+        return self._issue(csr, _person(subject), at)
+
+    def issue_organisation(self, csr: bytes, subject: OrganisationSubject, at: datetime) -> bytes:
+        """Certify an organisation's seal; otherwise as `issue`."""
+        return self._issue(csr, _organisation(subject), at)
+
+    def revoke(
+        self, serial: str, at: datetime, reason: x509.ReasonFlags = x509.ReasonFlags.unspecified
+    ) -> None:
+        """Revoke a certificate by its serial number (hexadecimal); the first date stays."""
+        number = f"{int(serial, 16):x}"
+        with _locked(self.folder):
+            revoked = self._revoked()
+            if number not in revoked:
+                revoked[number] = (at, reason)
+                write_private(self.folder / "revoked.jsonl", _journal(revoked))
+
+    def crl(self, at: datetime) -> bytes:
+        """A fresh revocation list, DER: this moment to a week later, number growing with time."""
+        builder = x509.CertificateRevocationListBuilder().issuer_name(self.certificate.subject)
+        builder = builder.last_update(at).next_update(at + CRL_LIFE)
+        for serial, (moment, reason) in sorted(self._revoked().items()):
+            if moment <= at:
+                builder = builder.add_revoked_certificate(_entry(serial, moment, reason))
+        builder = builder.add_extension(x509.CRLNumber(int(at.timestamp() * 1000)), critical=False)
+        builder = builder.add_extension(self._authority_key(), critical=False)
+        return builder.sign(self.key.private, hashes.SHA256()).public_bytes(Encoding.DER)
+
+    def trust(self, at: datetime) -> TrustStore:
+        """What a verifier believes at that moment: this root and a fresh revocation list."""
+        return TrustStore((self.root,), (), (self.crl(at),))
+
+    def _issue(self, csr: bytes, subject: bytes, at: datetime) -> bytes:
+        key = _public_key(csr)
+        spki = key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+        path = self.folder / "issued" / f"{hashlib.sha256(spki).hexdigest()}.crt"
+        with _locked(self.folder):
+            if path.exists() and (known := self._known(path, subject, at)):
+                return known
+            extensions = (
+                x509.BasicConstraints(ca=False, path_length=None),
+                _usage(digital_signature=True, content_commitment=True),
+                x509.ExtendedKeyUsage([ExtendedKeyUsageOID.EMAIL_PROTECTION]),
+                x509.SubjectKeyIdentifier.from_public_key(key),
+                self._authority_key(),
+            )
+            certificate = _certificate(
+                self.key, names_in(self.root).subject, subject, spki, (at, at + CERTIFICATE_LIFE), extensions
+            )
+            write_private(path, _pem(certificate))
+        return certificate
+
+    def _known(self, path: Path, subject: bytes, at: datetime) -> bytes | None:
+        certificate = x509.load_pem_x509_certificate(path.read_bytes())
+        known = certificate.public_bytes(Encoding.DER)
+        # A revoked key stays revoked: a new certificate for it would undo the revocation.
+        if names_in(known).subject != subject or f"{certificate.serial_number:x}" in self._revoked():
+            raise RequestRefused("CSR_KEY_TAKEN")
+        return known if at < certificate.not_valid_after_utc else None
+
+    def _authority_key(self) -> x509.AuthorityKeyIdentifier:
+        identifier = self.certificate.extensions.get_extension_for_class(x509.SubjectKeyIdentifier)
+        return x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(identifier.value)
+
+    def _revoked(self) -> dict[str, tuple[datetime, x509.ReasonFlags]]:
+        path = self.folder / "revoked.jsonl"
+        lines = path.read_text().splitlines() if path.exists() else []
+        rows = [json.loads(line) for line in lines]
+        return {
+            row["serial"]: (datetime.fromisoformat(row["at"]), x509.ReasonFlags(row["reason"]))
+            for row in rows
+        }
+
+
+def _public_key(csr: bytes) -> ec.EllipticCurvePublicKey | rsa.RSAPublicKey:
+    if len(csr) > CSR_LIMIT:
+        raise RequestRefused("CSR_FORMAT")
+    try:
+        request = x509.load_der_x509_csr(csr)
+        key, signed = request.public_key(), request.is_signature_valid
+    except (ValueError, TypeError, UnsupportedAlgorithm) as error:
+        raise RequestRefused("CSR_FORMAT") from error
+    if not signed:
+        raise RequestRefused("CSR_SIGNATURE")
+    if isinstance(key, ec.EllipticCurvePublicKey) and isinstance(key.curve, ec.SECP256R1):
+        return key
+    if isinstance(key, rsa.RSAPublicKey) and RSA_BITS[0] <= key.key_size <= RSA_BITS[1]:
+        return key
+    raise RequestRefused("CSR_KEY")
+
+
+def _person(subject: PersonSubject) -> bytes:
+    _require_digits("snils", subject.snils, 11)
+    return _name(name=subject.name, surname=subject.surname, given=subject.given, snils=subject.snils)
+
+
+def _organisation(subject: OrganisationSubject) -> bytes:
+    _require_digits("ogrn", subject.ogrn, 13)
+    _require_digits("inn", subject.inn, 10)
+    name = subject.name[:64]
+    return _name(name=name, organisation=name, ogrn=subject.ogrn, inn_organisation=subject.inn)
+
+
+def _name(**values: str) -> bytes:
+    parts = {"country": "RU", "unit": UNIT} | values
+    return der.sequence(*(_relative_name(field, value) for field, value in parts.items()))
+
+
+def _relative_name(field: str, value: str) -> bytes:
+    # X.520: at most 64 characters. What does not print has no place in a name.
+    if not 1 <= len(value) <= 64 or not value.isprintable():
+        raise RequestRefused("CSR_SUBJECT", what=field)
+    return der.set_of(
+        [der.sequence(der.oid(OIDS[field]), der.text(STRING_KINDS.get(field, der.UTF8), value))]
+    )
+
+
+def _require_digits(what: str, value: str, count: int) -> None:
+    if not (value.isascii() and value.isdecimal() and len(value) == count):
+        raise RequestRefused("CSR_SUBJECT", what=what)
+
+
+def _root(key: SoftwareKey, at: datetime) -> bytes:
+    name = _name(organisation=UNIT, name=AUTHORITY_NAME)
+    public = key.private.public_key()
+    spki = public.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    extensions = (
+        x509.BasicConstraints(ca=True, path_length=1),
+        _usage(key_cert_sign=True, crl_sign=True),
+        x509.SubjectKeyIdentifier.from_public_key(public),
+    )
+    return _certificate(key, name, name, spki, (at, at + ROOT_LIFE), extensions)
+
+
+def _certificate(
+    key: SoftwareKey,
+    issuer: bytes,
+    subject: bytes,
+    spki: bytes,
+    validity: tuple[datetime, datetime],
+    extensions: Iterable[x509.ExtensionType],
+) -> bytes:
+    """A certificate (RFC 5280 4.1). Written by hand: `cryptography` bounds Russian names at 32 letters."""
+    algorithm = key.algorithm()
+    body = der.sequence(
+        der.context(0, der.integer(2)),
+        der.integer(secrets.randbits(126) | 1 << 126),
+        algorithm,
+        issuer,
+        der.sequence(der.time(validity[0] - BACKDATED), der.time(validity[1])),
+        subject,
+        spki,
+        der.context(3, der.sequence(*(_extension(extension) for extension in extensions))),
+    )
+    return der.sequence(body, algorithm, der.bits(key.sign_raw(body)))
+
+
+def _extension(extension: x509.ExtensionType) -> bytes:
+    critical = isinstance(extension, x509.BasicConstraints | x509.KeyUsage)
+    return der.sequence(
+        der.oid(extension.oid.dotted_string),
+        *([der.true()] if critical else []),
+        der.octets(extension.public_bytes()),
+    )
+
+
+def _usage(**granted: bool) -> x509.KeyUsage:
+    return x509.KeyUsage(**dict.fromkeys(KEY_USAGES, False) | granted)
+
+
+def _entry(serial: str, moment: datetime, reason: x509.ReasonFlags) -> x509.RevokedCertificate:
+    builder = x509.RevokedCertificateBuilder().serial_number(int(serial, 16)).revocation_date(moment)
+    if reason is not x509.ReasonFlags.unspecified:
+        builder = builder.add_extension(x509.CRLReason(reason), critical=False)
+    return builder.build()
+
+
+def _journal(revoked: dict[str, tuple[datetime, x509.ReasonFlags]]) -> bytes:
+    rows = [
+        {"serial": serial, "at": moment.isoformat(), "reason": reason.value}
+        for serial, (moment, reason) in revoked.items()
+    ]
+    return "".join(json.dumps(row) + "\n" for row in rows).encode()
+
+
+def _pem(certificate: bytes) -> bytes:
+    return x509.load_der_x509_certificate(certificate).public_bytes(Encoding.PEM)
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    with (folder / ".lock").open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield

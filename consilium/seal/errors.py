@@ -1,0 +1,43 @@
+"""What the seal refuses, and how it says so.
+
+SealError
+├── SignatureRefused   a signature, certificate or revocation list did not pass a check
+├── RequestRefused     the authority will not certify this request
+└── PackageRefused     a package cannot be read safely or is not the one that was written
+
+``code`` is stable API; ``message(lang)`` is the sentence for a person, from `reasons.py`.
+"""
+
+from consilium.seal.reasons import sentence
+
+__all__ = ["PackageRefused", "RequestRefused", "SealError", "SignatureRefused"]
+
+
+class SealError(Exception):
+    """Root of the tree: a stable code and the facts its sentence needs."""
+
+    def __init__(self, code: str, **params: object) -> None:
+        self.code = code
+        self.params = params
+        super().__init__(f"{code}: {sentence(code, 'en', params)}")
+
+    @property
+    def message_key(self) -> str:
+        """Catalogue key of the sentence, for edges that translate themselves."""
+        return f"seal.{self.code.lower()}"
+
+    def message(self, lang: str = "ru") -> str:
+        """The sentence for a person, in ``ru`` or ``en``."""
+        return sentence(self.code, lang, self.params)
+
+
+class SignatureRefused(SealError):
+    """The signature does not count, and why."""
+
+
+class RequestRefused(SealError):
+    """The certificate request is refused, and why."""
+
+
+class PackageRefused(SealError):
+    """The package cannot be trusted as a container, and why."""

@@ -1,0 +1,146 @@
+"""Who a certificate names, and whether that is the one who was expected.
+
+Russian identifiers in a subject (Order 795 of the FSB): СНИЛС, ОГРН, ИНН of a person and of an organisation.
+"""
+
+import unicodedata
+from dataclasses import dataclass
+
+from consilium.seal import asn1
+from consilium.seal.asn1 import Fields
+from consilium.seal.errors import SignatureRefused
+
+__all__ = [
+    "OIDS",
+    "CertificateNames",
+    "ExpectedSigner",
+    "SignerIdentity",
+    "identity_of",
+    "names_in",
+    "require",
+]
+
+OIDS = {
+    "name": "2.5.4.3",
+    "surname": "2.5.4.4",
+    "given": "2.5.4.42",
+    "country": "2.5.4.6",
+    "organisation": "2.5.4.10",
+    "unit": "2.5.4.11",
+    "snils": "1.2.643.100.3",
+    "ogrn": "1.2.643.100.1",
+    "inn": "1.2.643.3.131.1.1",
+    "inn_organisation": "1.2.643.100.4",
+}
+STRINGS = {0x0C: "utf-8", 0x12: "ascii", 0x13: "ascii", 0x14: "latin-1", 0x16: "ascii", 0x1E: "utf-16-be"}
+
+
+@dataclass(frozen=True, slots=True)
+class CertificateNames:
+    """Issuer and subject of a certificate as written in it (DER), and its serial number."""
+
+    issuer: bytes
+    serial: int
+    subject: bytes
+
+    @property
+    def self_issued(self) -> bool:
+        """Whether the certificate names itself as its issuer."""
+        return self.issuer == self.subject
+
+
+@dataclass(frozen=True, slots=True)
+class SignerIdentity:
+    """Names and numbers from the certificate's subject; an empty string where it says nothing."""
+
+    name: str
+    surname: str
+    given: str
+    snils: str
+    inn: str
+    ogrn: str
+    organisation: str
+
+
+@dataclass(frozen=True, slots=True)
+class ExpectedSigner:
+    """Whom the server waits for. Make it with `person` or `of_organisation`; digits only in the numbers."""
+
+    snils: str = ""
+    surname: str = ""
+    given: str = ""
+    ogrn: str = ""
+    inn: str = ""
+
+    @classmethod
+    def person(cls, *, snils: str, surname: str, given: str) -> "ExpectedSigner":
+        """A person: СНИЛС, surname, and first name with patronymic as the certificate spells them."""
+        return cls(snils=_digits(snils), surname=surname, given=given)
+
+    @classmethod
+    def of_organisation(cls, *, ogrn: str, inn: str = "") -> "ExpectedSigner":
+        """An organisation: ОГРН, and ИНН where it is known."""
+        return cls(ogrn=_digits(ogrn), inn=_digits(inn))
+
+
+def names_in(certificate: bytes) -> CertificateNames:
+    """Names and serial number of a certificate (DER), byte for byte. Raises SignatureRefused."""
+    # Read here and not through `cryptography`: it warns of every Russian common name longer than 32 letters.
+    fields = Fields(Fields(asn1.read(certificate, 0, len(certificate))).take(asn1.SEQUENCE))
+    fields.maybe(0xA0)
+    serial = fields.take().integer()
+    fields.take(asn1.SEQUENCE)
+    issuer = fields.take(asn1.SEQUENCE).raw
+    fields.take(asn1.SEQUENCE)
+    return CertificateNames(issuer, serial, fields.take(asn1.SEQUENCE).raw)
+
+
+def identity_of(name: bytes) -> SignerIdentity:
+    """Read a Name (DER). Raises SignatureRefused BAD_CERTIFICATE where it is not proper or says a thing twice."""
+    values: dict[str, str] = {}
+    for relative in asn1.read(name, 0, len(name)).expect(asn1.SEQUENCE).children():
+        for attribute in relative.expect(asn1.SET).children():
+            fields = Fields(attribute)
+            oid, value = fields.take().oid(), _string(fields.take())
+            if oid in values and oid in OIDS.values() and oid != OIDS["unit"]:
+                raise SignatureRefused("BAD_CERTIFICATE")
+            values[oid] = value
+    found = {field: values.get(oid, "") for field, oid in OIDS.items()}
+    return SignerIdentity(
+        name=found["name"],
+        surname=found["surname"],
+        given=found["given"],
+        snils=found["snils"],
+        inn=found["inn_organisation"] or found["inn"],
+        ogrn=found["ogrn"],
+        organisation=found["organisation"],
+    )
+
+
+def require(expected: ExpectedSigner, found: SignerIdentity) -> None:
+    """Refuse any other signer than the expected one: SIGNER_MISMATCH names the fields that differ."""
+    wanted = {"snils": expected.snils, "surname": expected.surname, "given": expected.given}
+    if not expected.snils:
+        wanted = {"ogrn": expected.ogrn, "inn": expected.inn}
+    differing = [
+        field for field, value in wanted.items() if value and _plain(value) != _plain(getattr(found, field))
+    ]
+    if differing or not (expected.snils or expected.ogrn):
+        raise SignatureRefused("SIGNER_MISMATCH", fields=", ".join(differing))
+
+
+def _string(node: asn1.Node) -> str:
+    try:
+        return node.content.decode(STRINGS[node.tag])
+    except (KeyError, UnicodeDecodeError) as error:
+        raise SignatureRefused("BAD_CERTIFICATE") from error
+
+
+def _digits(number: str) -> str:
+    return "".join(character for character in number if character.isdigit())
+
+
+def _plain(text: str) -> str:
+    """Spelling that does not matter: case, ё for е, spaces."""
+    folded = unicodedata.normalize("NFC", text).casefold().replace("ё", "е")
+    return " ".join(folded.split())

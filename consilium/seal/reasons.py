@@ -1,0 +1,262 @@
+"""Every refusal in plain words: code -> (Russian, English). Codes are API and never change meaning."""
+
+from collections.abc import Mapping
+
+__all__ = ["REASONS", "sentence"]
+
+REASONS: dict[str, tuple[str, str]] = {
+    "OK": ("Подпись верна.", "The signature holds."),
+    # The file itself
+    "EMPTY": ("Файл подписи пуст.", "The signature file is empty."),
+    "NOT_CMS": (
+        "Это не файл электронной подписи CMS в кодировке DER.",
+        "This is not a DER-encoded CMS signature file.",
+    ),
+    "TOO_LARGE": (
+        "Файл больше допустимого предела: {size} при пределе {limit}.",
+        "The file is larger than allowed: {size}, the limit is {limit}.",
+    ),
+    "TOO_DEEP": (
+        "Структура файла подписи недопустимо сложна.",
+        "The signature file is nested or split beyond what is allowed.",
+    ),
+    "TRUNCATED": ("Файл подписи обрывается.", "The signature file is cut short."),
+    "TRAILING_DATA": (
+        "После подписи в файле есть лишние данные.",
+        "The file carries extra data after the signature.",
+    ),
+    "BER_INDEFINITE": (
+        "Подпись записана с неопределённой длиной (BER), а требуется строгая запись DER.",
+        "The signature uses indefinite-length BER; strict DER is required.",
+    ),
+    "NOT_DER": (
+        "Подпись записана не по правилам DER.",
+        "The signature is not written in strict DER.",
+    ),
+    "FORMAT": (
+        "Состав подписи не соответствует формату CAdES-BES: {what}.",
+        "The signature does not follow the CAdES-BES format: {what}.",
+    ),
+    "NOT_SIGNED_DATA": (
+        "В файле не подпись, а другой вид защищённых данных.",
+        "The file holds another kind of protected data, not a signature.",
+    ),
+    "ATTACHED": (
+        "Подпись содержит свою копию документа, а должна быть отсоединённой.",
+        "The signature carries its own copy of a document; it must be detached.",
+    ),
+    "SIGNER_COUNT": (
+        "В файле должно быть ровно одна подпись, а найдено: {count}.",
+        "The file must hold exactly one signature; found: {count}.",
+    ),
+    # Signed attributes
+    "NO_SIGNED_ATTRS": (
+        "В подписи нет подписанных атрибутов, без них её можно приложить к другому документу.",
+        "The signature has no signed attributes; without them it could be moved to another document.",
+    ),
+    "ATTRS_NOT_DER": (
+        "Подписанные атрибуты записаны не по порядку DER.",
+        "The signed attributes are not in DER order.",
+    ),
+    "ATTR_MISSING": (
+        "В подписи нет обязательного атрибута {attribute}.",
+        "The signature lacks the required attribute {attribute}.",
+    ),
+    "ATTR_DUPLICATED": (
+        "Атрибут {attribute} встречается больше одного раза.",
+        "The attribute {attribute} appears more than once.",
+    ),
+    "ATTR_VALUE": (
+        "Значение атрибута {attribute} недопустимо.",
+        "The attribute {attribute} has an invalid value.",
+    ),
+    "CONTENT_TYPE": (
+        "Тип подписанных данных указан неверно.",
+        "The type of the signed data is stated wrongly.",
+    ),
+    "UNSIGNED_ATTRS": (
+        "В подписи есть неподписанные сведения, которые эта политика не допускает.",
+        "The signature carries unsigned attributes that this policy does not allow.",
+    ),
+    "SIGNING_CERT_REF": (
+        "Подпись ссылается не на тот сертификат, который к ней приложен.",
+        "The signature refers to another certificate than the one enclosed.",
+    ),
+    # Algorithms and mathematics
+    "WEAK_DIGEST": (
+        "Функция хеширования {algorithm} больше не считается надёжной.",
+        "The digest algorithm {algorithm} is no longer considered safe.",
+    ),
+    "UNKNOWN_ALGORITHM": (
+        "Алгоритм {algorithm} не допускается политикой подписи.",
+        "The algorithm {algorithm} is not allowed by the signature policy.",
+    ),
+    "ALG_MISMATCH": (
+        "Алгоритмы, указанные в подписи, противоречат друг другу или ключу.",
+        "The algorithms named in the signature contradict each other or the key.",
+    ),
+    "WEAK_KEY": (
+        "Ключ подписи не соответствует политике: {key}.",
+        "The signing key does not meet the policy: {key}.",
+    ),
+    "DIGEST_MISMATCH": (
+        "Подписан другой документ: его содержание отличается от этого.",
+        "Another document was signed: its content differs from this one.",
+    ),
+    "BAD_SIGNATURE": (
+        "Подпись не сходится: она повреждена или сделана другим ключом.",
+        "The signature does not verify: it is damaged or made with another key.",
+    ),
+    "DOCUMENT_IS_ATTRS": (
+        "Документ сам является подписанными атрибутами другой подписи; это признак подделки.",
+        "The document is itself the signed attributes of another signature, which is a forgery trick.",
+    ),
+    # The certificate
+    "NO_CERTIFICATE": (
+        "В подписи нет сертификата подписавшего.",
+        "The signer's certificate is not enclosed.",
+    ),
+    "EXTRA_CERTIFICATE": (
+        "В подпись вложен сертификат, не относящийся к подписавшему.",
+        "The signature encloses a certificate that has nothing to do with the signer.",
+    ),
+    "BAD_CERTIFICATE": ("Сертификат не читается.", "The certificate cannot be read."),
+    "CA_AS_SIGNER": (
+        "Документ подписан сертификатом удостоверяющего центра, а не человека или организации.",
+        "The document is signed with an authority's certificate, not a person's or organisation's.",
+    ),
+    "KEY_USAGE": (
+        "Сертификат выдан не для подписания документов.",
+        "The certificate was not issued for signing documents.",
+    ),
+    "EKU_ROLE": (
+        "Расширенное назначение ключа не допускает подписание документов.",
+        "The extended key usage does not allow signing documents.",
+    ),
+    "CERT_EXPIRED": (
+        "Срок действия сертификата истёк {until}.",
+        "The certificate expired on {until}.",
+    ),
+    "CERT_NOT_YET_VALID": (
+        "Сертификат ещё не действует: он начинает действовать {since}.",
+        "The certificate is not valid yet: it starts on {since}.",
+    ),
+    "UNTRUSTED": (
+        "Сертификат выдан центром, которому система не доверяет.",
+        "The certificate comes from an authority this system does not trust.",
+    ),
+    "REVOKED": ("Сертификат отозван.", "The certificate has been revoked."),
+    "NO_CRL": (
+        "Нет списка отозванных сертификатов, проверить отзыв нельзя; подпись не принята.",
+        "There is no revocation list to check against; the signature is not accepted.",
+    ),
+    "CRL_STALE": (
+        "Список отозванных сертификатов устарел; подпись не принята.",
+        "The revocation list is out of date; the signature is not accepted.",
+    ),
+    # The person and the moment
+    "SIGNING_TIME_SKEW": (
+        "Время подписания {claimed} не совпадает с временем сервера {expected}.",
+        "The signing time {claimed} does not agree with the server's time {expected}.",
+    ),
+    "SIGNER_MISMATCH": (
+        "Подписал не тот, от кого ждали подпись.",
+        "The signature was made by someone other than the expected signer.",
+    ),
+    "CHECK_FAILED": (
+        "Проверку не удалось довести до конца; подпись не принята.",
+        "The check could not be completed; the signature is not accepted.",
+    ),
+    # Requests to the demonstration authority
+    "CSR_FORMAT": ("Запрос на сертификат не читается.", "The certificate request cannot be read."),
+    "CSR_SIGNATURE": (
+        "Запрос на сертификат не подписан своим ключом.",
+        "The certificate request is not signed with its own key.",
+    ),
+    "CSR_KEY": (
+        "Ключ в запросе не подходит: нужен P-256 или RSA от 2048 бит.",
+        "The key in the request does not fit: P-256 or RSA of 2048 bits and more is needed.",
+    ),
+    "CSR_KEY_TAKEN": (
+        "На этот ключ уже выдан сертификат другому владельцу.",
+        "This key already has a certificate with another owner.",
+    ),
+    "CSR_SUBJECT": (
+        "Сведения о владельце сертификата неполны или неверны: {what}.",
+        "The certificate owner's details are incomplete or wrong: {what}.",
+    ),
+    "AUTHORITY_MISSING": (
+        "Демонстрационный удостоверяющий центр не создан или повреждён.",
+        "The demonstration authority does not exist or is damaged.",
+    ),
+    "KEY_UNREADABLE": (
+        "Закрытый ключ не читается: неверный пароль или повреждённый файл.",
+        "The private key cannot be read: wrong password or damaged file.",
+    ),
+    # The package
+    "PACKAGE_FORMAT": ("Пакет не читается: {what}.", "The package cannot be read: {what}."),
+    "PACKAGE_TOO_LARGE": (
+        "Пакет больше допустимого предела.",
+        "The package is larger than allowed.",
+    ),
+    "PACKAGE_NAME": (
+        "В пакете файл с недопустимым именем: {name}.",
+        "The package holds a file with a forbidden name: {name}.",
+    ),
+    "PACKAGE_DUPLICATE": (
+        "В пакете два файла с одним именем: {name}.",
+        "The package holds two files of one name: {name}.",
+    ),
+    "PACKAGE_MISSING": ("В пакете нет файла {name}.", "The package lacks the file {name}."),
+    "PACKAGE_REPACKED": (
+        "Пакет изменён или перепакован после создания.",
+        "The package was altered or repacked after it was written.",
+    ),
+    "MANIFEST_OK": (
+        "Опись пакета совпадает с его содержимым.",
+        "The package manifest agrees with its contents.",
+    ),
+    "MANIFEST_FORMAT": ("Опись пакета не читается.", "The package manifest cannot be read."),
+    "MANIFEST_MISMATCH": (
+        "Файл {name} не совпадает с описью пакета.",
+        "The file {name} does not agree with the package manifest.",
+    ),
+    "MANIFEST_SEALER": (
+        "Опись пакета подписана не той организацией, что протокол.",
+        "The manifest is signed by another certificate than the organisation's seal.",
+    ),
+    "SIGNATURE_DUPLICATION": (
+        "Один и тот же человек подписал дважды.",
+        "The same person signed twice.",
+    ),
+    "ORG_BEFORE_PERSON": (
+        "Организация подписала раньше врача.",
+        "The organisation signed before a doctor did.",
+    ),
+    "EVIDENCE_CERT": (
+        "Сертификат подписавшего не приложен к доказательствам.",
+        "The signer's certificate is missing from the evidence.",
+    ),
+    "DISSENT_FORMAT": (
+        "Особое мнение не читается.",
+        "The dissenting opinion cannot be read.",
+    ),
+    "DISSENT_OTHER_PROTOCOL": (
+        "Особое мнение относится к другому протоколу.",
+        "The dissenting opinion belongs to another protocol.",
+    ),
+}
+
+
+def sentence(code: str, lang: str, params: Mapping[str, object] | None = None) -> str:
+    """The sentence of a code in ``ru`` or ``en``; a missing parameter is shown as a dash."""
+    russian, english = REASONS[code]
+    template = russian if lang == "ru" else english
+    return template.format_map(_Shown(params or {}))
+
+
+class _Shown(dict[str, object]):
+    """Parameters of a sentence; a refusal must never fail because a detail is missing."""
+
+    def __missing__(self, key: str) -> str:
+        return "-"
