@@ -5,10 +5,20 @@ so that anyone can check it again with the `openssl` program alone.
 """
 
 from consilium.seal.authority import DemoAuthority, OrganisationSubject, PersonSubject
+from consilium.seal.dissent import Dissent, parse_dissent, render_dissent
 from consilium.seal.errors import PackageRefused, RequestRefused, SealError, SignatureRefused
 from consilium.seal.names import ExpectedSigner, SignerIdentity
+from consilium.seal.openssl import openssl_verify
+from consilium.seal.package import (
+    DissentFile,
+    PackageContents,
+    PersonalSignature,
+    read_package,
+    write_package,
+)
 from consilium.seal.policy import DEMO_ECDSA, POLICIES, Policy
 from consilium.seal.providers import SoftwareKey
+from consilium.seal.report import PackageReport, Verdict, report_lines, verify_package
 from consilium.seal.trust import TrustStore
 from consilium.seal.verify import VerifiedSignature, verify
 
@@ -16,10 +26,15 @@ __all__ = [
     "DEMO_ECDSA",
     "POLICIES",
     "DemoAuthority",
+    "Dissent",
+    "DissentFile",
     "ExpectedSigner",
     "OrganisationSubject",
+    "PackageContents",
     "PackageRefused",
+    "PackageReport",
     "PersonSubject",
+    "PersonalSignature",
     "Policy",
     "RequestRefused",
     "SealError",
@@ -27,6 +42,14 @@ __all__ = [
     "SignerIdentity",
     "SoftwareKey",
     "TrustStore",
+    "Verdict",
     "VerifiedSignature",
+    "openssl_verify",
+    "parse_dissent",
+    "read_package",
+    "render_dissent",
+    "report_lines",
     "verify",
+    "verify_package",
+    "write_package",
 ]
