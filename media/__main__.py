@@ -1,0 +1,134 @@
+"""Run a media worker: `python -m media --name media-1 --control unix:/run/consilium/media-1.sock`."""
+
+import argparse
+import asyncio
+import logging
+import os
+import signal
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from ipaddress import ip_address
+from pathlib import Path
+
+import ifaddr
+
+from media.aiortc_seam import SocketPlan
+from media.control import ControlServer
+from media.worker import Worker
+
+CLOSE_WITHIN = 1.5  # seconds from SIGTERM; sockets die with the process anyway
+ORPHAN_AFTER = 60.0  # seconds without any signaling after which rooms are closed
+
+logger = logging.getLogger("media")
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """From the command line, else from CONSILIUM_MEDIA_* (in capitals, - becomes _)."""
+
+    name: str  # unique among the workers of an installation
+    control: str  # unix:PATH or tcp:HOST:PORT
+    key: bytes | None  # content of --key-file; obligatory for tcp
+    addresses: tuple[str, ...]  # bound and advertised, exactly these
+    udp_port_min: int  # 0: any port
+    udp_port_max: int
+    capacity: int  # people in all rooms together
+    max_bitrate: int  # bit/s a camera may send
+
+
+def own_addresses() -> tuple[str, ...]:
+    """The machine's own addresses that a browser can be told; 127.0.0.1 where there is nothing else."""
+    found = [
+        str(ip.ip if ip.is_IPv4 else ip.ip[0]) for adapter in ifaddr.get_adapters() for ip in adapter.ips
+    ]
+    usable = [ip for ip in found if not ip_address(ip).is_loopback and not ip_address(ip).is_link_local]
+    return tuple(dict.fromkeys(usable)) or ("127.0.0.1",)
+
+
+def read_settings(arguments: list[str], environment: Mapping[str, str]) -> Settings:
+    def default(option: str, value: str = "") -> str:
+        return environment.get("CONSILIUM_MEDIA_" + option.upper().replace("-", "_"), value)
+
+    parser = argparse.ArgumentParser(prog="python -m media", description=__doc__)
+    parser.add_argument("--name", default=default("name", "media-1"))
+    parser.add_argument("--control", default=default("control"), help="unix:PATH or tcp:HOST:PORT")
+    parser.add_argument("--key-file", default=default("key-file"))
+    parser.add_argument("--address", nargs="+", action="extend", default=None)
+    parser.add_argument("--udp-port-min", type=int, default=int(default("udp-port-min", "0")))
+    parser.add_argument("--udp-port-max", type=int, default=int(default("udp-port-max", "0")))
+    parser.add_argument("--capacity", type=int, default=int(default("capacity", "200")))
+    parser.add_argument("--max-bitrate", type=int, default=int(default("max-bitrate", "1500000")))
+    given = parser.parse_args(arguments)
+    if not given.control:
+        parser.error("--control is required")
+    if bool(given.udp_port_min) != bool(given.udp_port_max) or given.udp_port_min > given.udp_port_max:
+        parser.error("--udp-port-min and --udp-port-max belong together")
+    addresses = given.address or default("address").replace(",", " ").split()
+    try:
+        for address in addresses:
+            ip_address(address)
+        key = Path(given.key_file).read_bytes().strip() if given.key_file else None
+    except (ValueError, OSError) as error:
+        parser.error(str(error))
+    return Settings(
+        name=given.name,
+        control=given.control,
+        key=key,
+        addresses=tuple(addresses) or own_addresses(),
+        udp_port_min=given.udp_port_min,
+        udp_port_max=given.udp_port_max,
+        capacity=given.capacity,
+        max_bitrate=given.max_bitrate,
+    )
+
+
+async def serve(settings: Settings) -> None:
+    """Run until SIGTERM or SIGINT; raises OSError or ValueError when it cannot start."""
+    plan = SocketPlan(settings.addresses, settings.udp_port_min, settings.udp_port_max)
+    worker = Worker(settings.name, plan, settings.capacity, settings.max_bitrate)
+    server = ControlServer(worker, settings.control, settings.key)
+    await server.start()
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    orphans = asyncio.create_task(_close_orphans(worker, server))
+    logger.info(
+        "media worker %s on %s, media on %s", settings.name, server.address, ", ".join(plan.addresses)
+    )
+    await stop.wait()
+    orphans.cancel()
+    try:
+        async with asyncio.timeout(CLOSE_WITHIN):
+            await worker.close("shutdown")
+            await server.close("shutdown")
+    except TimeoutError:
+        logger.warning("not everything closed within %.1f s", CLOSE_WITHIN)
+
+
+async def _close_orphans(worker: Worker, server: ControlServer) -> None:
+    """Media outlives a restart of signaling, but not its disappearance."""
+    alone = 0.0
+    while True:
+        await asyncio.sleep(1.0)
+        alone = 0.0 if server.connected else alone + 1.0
+        if alone >= ORPHAN_AFTER:
+            await worker.close_rooms("no signaling")
+
+
+def main() -> int:
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    for noisy in ("aioice", "aiortc"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)
+    settings = read_settings(sys.argv[1:], os.environ)
+    try:
+        asyncio.run(serve(settings))
+    except (OSError, ValueError) as error:
+        logger.error("media worker cannot start: %s", error)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,407 @@
+"""The control channel between signaling and a media worker: one JSON message per line.
+
+Request  {"id": n, "op": "publish.offer", ...}
+Answer   {"id": n, "ok": true, ...} or {"id": n, "ok": false, "error": {"code", "message"}}
+Event    {"event": "slots", "room", "epoch", ...}, whenever it happens, to every connection
+
+The first request is `hello {key?}`; over TCP the key is obligatory. `MediaClient` is signaling's half and
+imports neither aiortc nor anything else of the relay; `ControlServer` is the worker's half.
+"""
+
+import asyncio
+import contextlib
+import hmac
+import json
+import logging
+from collections.abc import Callable
+from pathlib import Path
+from typing import Protocol
+
+from media.errors import BadRequest, MediaError, TimedOut, Unauthorised, Unreachable
+
+MAX_LINE = 256 * 1024
+OUT_LIMIT = 1 << 20  # bytes a slow reader may leave unread before he is cut off
+MAX_IN_FLIGHT = 64  # requests of one connection being worked on
+MAX_PENDING = 256  # requests of one client waiting for their answer
+HELLO_WITHIN = 5.0
+PING_EVERY = 1.0
+PONG_WITHIN = 3.0  # the worker is taken for dead
+BACKOFF = (0.1, 0.2, 0.5, 1.0, 2.0)  # seconds between attempts to reconnect
+
+Message = dict[str, object]
+
+logger = logging.getLogger(__name__)
+
+
+def dump(message: Message) -> bytes:
+    return json.dumps(message, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
+
+
+def load(line: bytes) -> Message:
+    """One line; raises BadRequest."""
+    try:
+        message = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        raise BadRequest("not JSON") from error
+    if not isinstance(message, dict):
+        raise BadRequest("not a JSON object")
+    return message
+
+
+def split_address(address: str) -> tuple[str, str, int]:
+    """`unix:/run/m.sock` or `tcp:host:port` as (kind, path or host, port); raises ValueError."""
+    kind, _, rest = address.partition(":")
+    if kind == "unix" and rest:
+        return kind, rest, 0
+    host, _, port = rest.rpartition(":")
+    if kind == "tcp" and host and port.isdigit():
+        return kind, host.strip("[]"), int(port)
+    raise ValueError(f"control address must be unix:PATH or tcp:HOST:PORT, not {address!r}")
+
+
+# --- the worker's half --------------------------------------------------------------------------
+
+
+class Operations(Protocol):
+    """What the server serves (`worker.Worker`)."""
+
+    on_event: Callable[[Message], None]
+
+    def introduction(self) -> Message: ...
+    async def perform(self, operation: str, fields: Message) -> Message: ...
+
+
+class _Caller:
+    """One connection from signaling."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.reader = reader
+        self.writer = writer
+        self.greeted = False
+        self.busy = asyncio.Semaphore(MAX_IN_FLIGHT)
+        self.tasks: set[asyncio.Task[None]] = set()
+
+    def send(self, message: Message) -> None:
+        """Never waits: who does not read is cut off and reconnects."""
+        if self.writer.is_closing():
+            return
+        self.writer.write(dump(message))
+        if self.writer.transport.get_write_buffer_size() > OUT_LIMIT:
+            logger.warning("control connection cut: reader too slow")
+            self.writer.transport.abort()
+
+
+class ControlServer:
+    """Serves operations on a unix or TCP socket."""
+
+    def __init__(self, operations: Operations, address: str, key: bytes | None) -> None:
+        self._operations = operations
+        self._kind, self._host, self._port = split_address(address)
+        self._key = key
+        self._callers: set[_Caller] = set()
+        self._server: asyncio.Server | None = None
+        self._closed = False
+        if self._kind == "tcp" and not key:
+            raise ValueError("a TCP control channel needs a key")
+        operations.on_event = self._broadcast
+
+    @property
+    def address(self) -> str:
+        """Where it listens, with the port the system chose if 0 was asked for."""
+        if self._kind == "unix":
+            return f"unix:{self._host}"
+        assert self._server is not None
+        return f"tcp:{self._host}:{self._server.sockets[0].getsockname()[1]}"
+
+    @property
+    def connected(self) -> bool:
+        return any(caller.greeted for caller in self._callers)
+
+    async def start(self) -> None:
+        """Listen; raises OSError when the address is taken by a living worker."""
+        if self._kind == "tcp":
+            self._server = await asyncio.start_server(self._serve, self._host, self._port, limit=MAX_LINE)
+            return
+        await _remove_stale_socket(self._host)
+        self._server = await asyncio.start_unix_server(self._serve, self._host, limit=MAX_LINE)
+        Path(self._host).chmod(0o600)
+
+    async def close(self, reason: str) -> None:
+        if self._closed:
+            return
+        self._closed = True
+        if self._server is not None:
+            self._server.close()
+        for caller in list(self._callers):
+            caller.send({"event": "worker.closing", "reason": reason})
+            for task in caller.tasks:
+                task.cancel()
+            caller.writer.close()
+        if self._kind == "unix":
+            Path(self._host).unlink(missing_ok=True)
+
+    def _broadcast(self, event: Message) -> None:
+        for caller in self._callers:
+            if caller.greeted:
+                caller.send(event)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        caller = _Caller(reader, writer)
+        self._callers.add(caller)
+        try:
+            async with asyncio.timeout(HELLO_WITHIN):
+                await self._greet(caller)
+            while caller.greeted and (line := await reader.readline()):
+                await caller.busy.acquire()
+                task = asyncio.create_task(self._answer(caller, line))
+                caller.tasks.add(task)
+                task.add_done_callback(caller.tasks.discard)
+        except (ConnectionError, TimeoutError) as error:
+            logger.info("control connection lost: %s", type(error).__name__)
+        except ValueError:  # StreamReader's word for a line beyond the limit
+            logger.warning("control connection cut: line longer than %d bytes", MAX_LINE)
+            caller.send(_refusal(None, BadRequest(f"line longer than {MAX_LINE} bytes")))
+        finally:
+            self._callers.discard(caller)
+            writer.close()
+
+    async def _greet(self, caller: _Caller) -> None:
+        number: object = None
+        try:
+            message = load(await caller.reader.readline())
+            number = message.get("id")
+            if message.get("op") != "hello":
+                raise Unauthorised("hello first")
+            if self._key and not hmac.compare_digest(str(message.get("key", "")).encode(), self._key):
+                raise Unauthorised("wrong key")
+        except MediaError as error:
+            caller.send(_refusal(number, error))
+            return
+        caller.greeted = True
+        caller.send({"id": number, "ok": True, **self._operations.introduction()})
+
+    async def _answer(self, caller: _Caller, line: bytes) -> None:
+        number: object = None
+        try:
+            message = load(line)
+            number, operation = message.get("id"), message.get("op")
+            if not isinstance(operation, str):
+                raise BadRequest("op must be a string")
+            result = await self._perform(operation, message)
+            caller.send({"id": number, "ok": True, **result})
+        except MediaError as error:
+            caller.send(_refusal(number, error))
+        except Exception:
+            logger.exception("operation failed")
+            caller.send(_refusal(number, MediaError("the worker failed; its log says why")))
+        finally:
+            caller.busy.release()
+
+    async def _perform(self, operation: str, message: Message) -> Message:
+        if operation == "ping":
+            return {}
+        if operation == "hello":
+            return self._operations.introduction()
+        return await self._operations.perform(operation, message)
+
+
+def _refusal(number: object, error: MediaError) -> Message:
+    return {"id": number, "ok": False, "error": {"code": error.code, "message": str(error)}}
+
+
+async def _remove_stale_socket(path: str) -> None:
+    if not Path(path).is_socket():
+        return
+    try:
+        _, writer = await asyncio.open_unix_connection(path)
+    except OSError:
+        Path(path).unlink(missing_ok=True)
+        return
+    writer.close()
+    raise OSError(f"another worker serves {path}")
+
+
+# --- signaling's half ---------------------------------------------------------------------------
+
+
+class MediaClient:
+    """A worker as signaling sees it: requests, events, and a connection that comes back by itself.
+
+    on_event is called in the order of arrival with every event of the worker, and with two of the client:
+      {"event": "worker.up", "worker", "boot", "rooms", ...}  connected; the fields of `hello`. Another `boot`
+          than before, or a room missing in `rooms`, means that media is gone: raise the epoch and rebuild.
+      {"event": "worker.down", "reason"}                      connection lost; it is being tried again.
+    It must not block and must not raise; what it needs to await it hands to a task of its own.
+    """
+
+    def __init__(self, address: str, on_event: Callable[[Message], None], *, key: str = "") -> None:
+        self.address = address
+        self.info: Message = {}
+        self._on_event = on_event
+        self._key = key
+        self._where = split_address(address)
+        self._writer: asyncio.StreamWriter | None = None
+        self._pending: dict[int, asyncio.Future[Message]] = {}
+        self._next_id = 0
+        self._task: asyncio.Task[None] | None = None
+        self._up = asyncio.Event()
+        self._refused: MediaError | None = None
+        self._closed = False
+
+    @property
+    def connected(self) -> bool:
+        return self._up.is_set()
+
+    async def connect(self, timeout: float = 5.0) -> Message:
+        """Start and wait until the worker has answered `hello`; returns its fields.
+
+        Raises Unauthorised at once, Unreachable after `timeout` (the client goes on trying until `close`).
+        """
+        if self._task is None:
+            self._task = asyncio.create_task(self._keep_connected())
+        try:
+            async with asyncio.timeout(timeout):
+                await self._up.wait()
+        except TimeoutError:
+            raise self._refused or Unreachable(f"no media worker at {self.address}") from None
+        if self._refused is not None:
+            raise self._refused
+        return self.info
+
+    async def request(self, op: str, *, timeout: float = 5.0, **fields: object) -> Message:
+        """Ask the worker; returns the fields of its answer.
+
+        Raises MediaError with the worker's code, or Unreachable (connection lost: it may have been done),
+        or TimedOut.
+        """
+        if self._writer is None or not self._up.is_set():
+            raise Unreachable(f"no media worker at {self.address}")
+        return await self._ask(self._writer, op, timeout, fields)
+
+    async def close(self, reason: str = "") -> None:
+        """Idempotent; pending requests fail with Unreachable."""
+        if self._closed:
+            return
+        self._closed = True
+        if self._task is not None:
+            self._task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._task
+        self._drop(reason or "closed")
+
+    async def _ask(
+        self, writer: asyncio.StreamWriter, op: str, timeout: float, fields: dict[str, object]
+    ) -> Message:
+        if len(self._pending) >= MAX_PENDING:
+            raise Unreachable("too many requests are waiting for the media worker")
+        self._next_id += 1
+        number = self._next_id
+        line = dump({"id": number, "op": op, **fields})
+        if len(line) > MAX_LINE:
+            raise BadRequest("request is too long")
+        future: asyncio.Future[Message] = asyncio.get_running_loop().create_future()
+        self._pending[number] = future
+        try:
+            writer.write(line)
+            if writer.transport.get_write_buffer_size() > OUT_LIMIT:
+                writer.transport.abort()
+            async with asyncio.timeout(timeout):
+                return _unwrap(await future)
+        except TimeoutError:
+            raise TimedOut(f"{op} was not answered within {timeout} s") from None
+        finally:
+            self._pending.pop(number, None)
+
+    async def _keep_connected(self) -> None:
+        attempt = 0
+        while True:
+            reason = "unreachable"
+            try:
+                reader, writer = await self._open()
+            except OSError as error:
+                logger.debug("media worker %s: %s", self.address, error)
+            else:
+                was_up, reason = await self._session(reader, writer)
+                attempt = 0 if was_up else attempt
+            self._drop(reason)
+            await asyncio.sleep(BACKOFF[min(attempt, len(BACKOFF) - 1)])
+            attempt += 1
+
+    async def _open(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        kind, host, port = self._where
+        if kind == "unix":
+            return await asyncio.open_unix_connection(host, limit=MAX_LINE)
+        return await asyncio.open_connection(host, port, limit=MAX_LINE)
+
+    async def _session(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> tuple[bool, str]:
+        """Live with one connection until it dies; returns (it was up, why it ended)."""
+        self._writer = writer
+        tasks = [asyncio.create_task(self._read(reader)), asyncio.create_task(self._beat(writer))]
+        try:
+            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            return self._up.is_set(), done.pop().result()
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            writer.close()
+
+    async def _read(self, reader: asyncio.StreamReader) -> str:
+        try:
+            while line := await reader.readline():
+                self._take(load(line))
+        except (OSError, ValueError, MediaError) as error:
+            return f"broken ({type(error).__name__})"
+        return "closed by the worker"
+
+    async def _beat(self, writer: asyncio.StreamWriter) -> str:
+        """Say hello, then ping every second."""
+        try:
+            hello = {"key": self._key} if self._key else {}
+            info = await self._ask(writer, "hello", PONG_WITHIN, dict(hello))
+            self.info, self._refused = info, None
+            self._up.set()
+            self._tell({**info, "event": "worker.up"})
+            while True:
+                await asyncio.sleep(PING_EVERY)
+                await self._ask(writer, "ping", PONG_WITHIN, {})
+        except MediaError as error:
+            if isinstance(error, Unauthorised) or error.code == "unauthorised":
+                self._refused = Unauthorised(str(error))
+            return error.code
+
+    def _take(self, message: Message) -> None:
+        if "event" in message:
+            self._tell(message)
+            return
+        number = message.get("id")
+        future = self._pending.get(number) if isinstance(number, int) else None
+        if future is not None and not future.done():
+            future.set_result(message)
+
+    def _tell(self, event: Message) -> None:
+        try:
+            self._on_event(event)
+        except Exception:
+            logger.exception("an event of the media worker was not handled")
+
+    def _drop(self, reason: str) -> None:
+        was_up = self._up.is_set()
+        self._up.clear()
+        self._writer = None
+        for future in self._pending.values():
+            if not future.done():
+                future.set_exception(Unreachable(f"media worker lost: {reason}"))
+        if was_up:
+            self._tell({"event": "worker.down", "reason": reason})
+
+
+def _unwrap(answer: Message) -> Message:
+    """The fields of a good answer; raises what a bad one says."""
+    if answer.get("ok") is True:
+        return {name: value for name, value in answer.items() if name not in {"id", "ok"}}
+    error = answer.get("error")
+    code, message = (
+        ("internal", "") if not isinstance(error, dict) else (error.get("code"), error.get("message"))
+    )
+    raise MediaError(str(message), str(code))

@@ -1,0 +1,246 @@
+"""The operations of the control channel: JSON fields in, JSON fields out, MediaError when refused."""
+
+import asyncio
+import logging
+import secrets
+from collections.abc import Awaitable, Callable, Mapping
+from typing import TypeVar
+
+from media import __version__
+from media.aiortc_seam import RelayCertificate, SocketPlan
+from media.errors import BadRequest, BadSdp, Draining, Full, NoSuchRoom, StaleEpoch, UnknownOperation
+from media.forward import Forwarder
+from media.peer import KINDS, Engine
+from media.room import Event, Room
+from media.sdp import MAX_SDP_BYTES
+from media.stats import room_stats
+
+Fields = Mapping[str, object]
+Answer = dict[str, object]
+T = TypeVar("T")
+
+MAX_NAME = 128
+MAX_SLOTS = {"audio": 16, "video": 20}
+DEFAULT_SLOTS = {"audio": 8, "video": 9}
+MAX_CANDIDATE = 1024
+
+logger = logging.getLogger(__name__)
+
+
+class Worker:
+    """Rooms by name, and what may be asked about them."""
+
+    def __init__(self, name: str, plan: SocketPlan, capacity: int, max_bitrate: int) -> None:
+        self.name = name
+        self.boot = secrets.token_hex(8)
+        self.on_event: Callable[[Event], None] = lambda _event: None
+        self._plan = plan
+        self._capacity = capacity
+        self._rooms: dict[str, Room] = {}
+        self._epochs: dict[str, int] = {}
+        self._draining = False
+        self._closed = False
+        certificate = RelayCertificate.generateCertificate()
+        self._engine = Engine(plan, certificate, Forwarder(), max_bitrate)
+        self._operations: dict[str, Callable[[Fields], Awaitable[Answer]]] = {
+            "room.open": self._open_room,
+            "room.close": self._close_room,
+            "publish.offer": self._publish,
+            "publish.may": self._permit,
+            "subscribe.open": self._subscribe,
+            "subscribe.answer": self._accept,
+            "candidate": self._candidate,
+            "peer.close": self._close_peer,
+            "stats": self._stats,
+            "drain": self._drain,
+        }
+
+    def introduction(self) -> Answer:
+        """The answer to `hello`. A changed `boot` means another process: all its rooms are gone."""
+        return {
+            "worker": self.name,
+            "boot": self.boot,
+            "version": __version__,
+            "forwarder": self._engine.forwarder.name,
+            "addresses": list(self._plan.addresses),
+            "capacity": self._capacity,
+            "draining": self._draining,
+            "rooms": {room.name: room.epoch for room in self._rooms.values()},
+        }
+
+    async def perform(self, operation: str, fields: Fields) -> Answer:
+        handler = self._operations.get(operation)
+        if handler is None:
+            raise UnknownOperation(f"unknown operation {operation[:64]!r}")
+        return await handler(fields)
+
+    async def close(self, reason: str) -> None:
+        self._closed = True
+        await self.close_rooms(reason)
+
+    async def close_rooms(self, reason: str) -> None:
+        rooms = list(self._rooms.values())
+        self._rooms.clear()
+        await asyncio.gather(*(room.close(reason) for room in rooms))
+
+    # --- operations ---------------------------------------------------------------------------
+
+    async def _open_room(self, fields: Fields) -> Answer:
+        name, epoch = _name(fields, "room"), _number(fields, "epoch", 0, 2**53)
+        room = self._rooms.get(name)
+        if epoch < self._epochs.get(name, 0):
+            raise StaleEpoch(f"room {name} is at epoch {self._epochs[name]}")
+        if room is not None and room.epoch == epoch:
+            return {"opened": False}
+        if self._draining or self._closed:
+            raise Draining("this worker takes no new rooms")
+        if room is None and self._people() >= self._capacity:
+            raise Full("this worker is full")
+        self._remember_epoch(name, epoch)
+        echo = fields.get("echo") is True
+        self._rooms[name] = Room(name, epoch, self._engine, self._emit, echo=echo)
+        if room is not None:
+            await room.close("superseded")
+        return {"opened": True}
+
+    async def _close_room(self, fields: Fields) -> Answer:
+        try:
+            room = self._room(fields)
+        except NoSuchRoom:
+            return {"closed": False}
+        self._rooms.pop(room.name, None)
+        await room.close(_text(fields, "reason", ""))
+        return {"closed": True}
+
+    async def _publish(self, fields: Fields) -> Answer:
+        room, peer = self._room(fields), _name(fields, "peer")
+        if peer not in room.peers and self._people() >= self._capacity:
+            raise Full("this worker is full")
+        answer = await room.publish(peer, _sdp(fields), _sources(fields), _may(fields))
+        return {"sdp": answer}
+
+    async def _permit(self, fields: Fields) -> Answer:
+        self._room(fields).permit(_name(fields, "peer"), _may(fields))
+        return {}
+
+    async def _subscribe(self, fields: Fields) -> Answer:
+        room, peer = self._room(fields), _name(fields, "peer")
+        if peer not in room.peers and self._people() >= self._capacity:
+            raise Full("this worker is full")
+        counts = {kind: _number(fields, kind, 0, MAX_SLOTS[kind], DEFAULT_SLOTS[kind]) for kind in MAX_SLOTS}
+        if not any(counts.values()):
+            raise BadRequest("no slots asked for")
+        return {"sdp": await room.subscribe(peer, counts["audio"], counts["video"])}
+
+    async def _accept(self, fields: Fields) -> Answer:
+        return {"slots": await self._room(fields).accept(_name(fields, "peer"), _sdp(fields))}
+
+    async def _candidate(self, fields: Fields) -> Answer:
+        pc = _text(fields, "pc", "")
+        if pc not in {"publish", "subscribe"}:
+            raise BadRequest("pc must be publish or subscribe")
+        room, peer = self._room(fields), _name(fields, "peer")
+        return {"used": await room.candidate(peer, pc, _candidate_line(fields.get("candidate")))}
+
+    async def _close_peer(self, fields: Fields) -> Answer:
+        await self._room(fields).close_peer(_name(fields, "peer"), _text(fields, "reason", ""))
+        return {}
+
+    async def _stats(self, fields: Fields) -> Answer:
+        rooms = list(self._rooms.values())
+        if fields.get("room") is not None:
+            rooms = [room for room in rooms if room.name == fields["room"]]
+        return {
+            "worker": self.name,
+            "people": self._people(),
+            "rooms": {room.name: room_stats(room) for room in rooms},
+        }
+
+    async def _drain(self, fields: Fields) -> Answer:
+        self._draining = True
+        return {"rooms": {room.name: room.epoch for room in self._rooms.values()}}
+
+    # --- inside -------------------------------------------------------------------------------
+
+    def _room(self, fields: Fields) -> Room:
+        name, epoch = _name(fields, "room"), _number(fields, "epoch", 0, 2**53)
+        if epoch < self._epochs.get(name, 0):
+            raise StaleEpoch(f"room {name} is at epoch {self._epochs[name]}")
+        room = self._rooms.get(name)
+        if room is None or room.epoch != epoch:
+            raise NoSuchRoom(f"room {name} is not open at epoch {epoch}")
+        return room
+
+    def _remember_epoch(self, name: str, epoch: int) -> None:
+        self._epochs.pop(name, None)
+        self._epochs[name] = epoch
+        while len(self._epochs) > 10_000:  # the oldest incarnations were fenced long ago
+            del self._epochs[next(iter(self._epochs))]
+
+    def _people(self) -> int:
+        return sum(len(room.peers) for room in self._rooms.values())
+
+    def _emit(self, event: Event) -> None:
+        self.on_event(event)
+
+
+# --- fields of a request ------------------------------------------------------------------------
+
+
+def _field(fields: Fields, name: str, kind: type[T]) -> T:
+    value = fields.get(name)
+    if not isinstance(value, kind) or isinstance(value, bool):
+        raise BadRequest(f"{name} must be {kind.__name__}")
+    return value
+
+
+def _name(fields: Fields, name: str) -> str:
+    value = _field(fields, name, str)
+    if not 0 < len(value) <= MAX_NAME:
+        raise BadRequest(f"{name} must have 1 to {MAX_NAME} characters")
+    return value
+
+
+def _text(fields: Fields, name: str, default: str) -> str:
+    return _field(fields, name, str)[:MAX_NAME] if name in fields else default
+
+
+def _number(fields: Fields, name: str, low: int, high: int, default: int | None = None) -> int:
+    if default is not None and fields.get(name) is None:
+        return default
+    value = _field(fields, name, int)
+    if not low <= value <= high:
+        raise BadRequest(f"{name} must be between {low} and {high}")
+    return value
+
+
+def _sdp(fields: Fields) -> str:
+    value = _field(fields, "sdp", str)
+    if len(value) > MAX_SDP_BYTES:
+        raise BadSdp(f"longer than {MAX_SDP_BYTES} bytes")
+    return value
+
+
+def _sources(fields: Fields) -> dict[str, str]:
+    value = _field(fields, "sources", dict)
+    if len(value) > 16 or not all(isinstance(k, str) and v in KINDS for k, v in value.items()):
+        raise BadRequest(f"sources must map m-lines to {', '.join(KINDS)}")
+    return dict(value)
+
+
+def _may(fields: Fields) -> frozenset[str]:
+    value = _field(fields, "may", list)
+    if not all(isinstance(item, str) and item in KINDS for item in value):
+        raise BadRequest(f"may must list {', '.join(KINDS)}")
+    return frozenset(value)
+
+
+def _candidate_line(value: object) -> str:
+    """The candidate attribute from a string, from RTCIceCandidate.toJSON(), or "" for end-of-candidates."""
+    if isinstance(value, dict):
+        value = value.get("candidate")
+    if value is None:
+        return ""
+    if not isinstance(value, str) or len(value) > MAX_CANDIDATE:
+        raise BadRequest("candidate must be a string or RTCIceCandidateInit")
+    return value
