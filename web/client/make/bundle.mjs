@@ -11,6 +11,9 @@ import { fileURLToPath } from "node:url";
 const here = dirname(dirname(fileURLToPath(import.meta.url)));
 const out = join(here, "..", "static", "dist");
 const pdfjs = join(here, "node_modules", "pdfjs-dist");
+const locale = join(here, "..", "locale");
+/** Areas of the catalogue that browser code asks for; all others stay on the server. */
+const inBrowser = new Set(["room", "media", "client", "error", "signing"]);
 const watching = process.argv.includes("--watch");
 
 /** Every script a page may ask for: its name in dist -> its source. */
@@ -46,6 +49,20 @@ function writeManifest(outputs) {
   }
   writeFileSync(join(out, "manifest.json"), `${JSON.stringify(manifest, null, 1)}\n`);
 }
+
+/** `catalogue:ru` is the browser's part of web/locale/ru.json. */
+const catalogue = {
+  name: "catalogue",
+  setup(one) {
+    one.onResolve({ filter: /^catalogue:/ }, ({ path }) => ({ path: path.slice(10), namespace: "catalogue" }));
+    one.onLoad({ filter: /.*/, namespace: "catalogue" }, ({ path }) => {
+      const file = join(locale, `${path}.json`);
+      const all = existsSync(file) ? JSON.parse(readFileSync(file, "utf8")) : {};
+      const wanted = Object.entries(all).filter(([key]) => inBrowser.has(key.split(".")[0]));
+      return { contents: JSON.stringify(Object.fromEntries(wanted)), loader: "json", watchFiles: [file] };
+    });
+  },
+};
 
 /** Chunks of earlier builds go only now, so a running server keeps serving whole pages meanwhile. */
 function dropOldChunks(outputs) {
@@ -86,7 +103,7 @@ const options = {
   legalComments: "linked",
   metafile: true,
   logLevel: "warning",
-  plugins: [report],
+  plugins: [catalogue, report],
 };
 
 if (watching) await (await context(options)).watch();

@@ -35,6 +35,7 @@ await build({
   jsx: "automatic",
   jsxImportSource: "preact",
   packages: "external",
+  external: ["catalogue:*"],
   logLevel: "warning",
 });
 const files = readdirSync(out, { recursive: true }).filter((file) => String(file).endsWith(".test.mjs"));
