@@ -142,6 +142,13 @@ def _check_port(host: str, port: int, setting: str) -> None:
             raise CannotStart(_bind_sentence(host, port, setting, error)) from error
 
 
+def free_port() -> int:
+    """A loopback port that is free now, for a server nobody else needs to find."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
 def _bind_sentence(host: str, port: int, setting: str, error: OSError) -> str:
     if error.errno == errno.EADDRINUSE:
         return (
@@ -346,12 +353,15 @@ def local_url(settings: Settings, path: str) -> str:
 def parts_of_one_machine(settings: Settings) -> tuple[Part, ...]:
     """Edge, worker, one media process per local control address and, in demonstration mode, the registry."""
     local = [address for address in settings.media_controls if address.startswith("unix:")]
-    media = [
-        Part("media" if number == 1 else f"media-{number}", ("-m", "media", "--control", address))
-        for number, address in enumerate(local, start=1)
-    ]
+    media = [_media(settings, number, address) for number, address in enumerate(local, start=1)]
     registry = [Part("registry", ("-m", "web.simulator"))] if settings.demo else []
     return (*media, *registry, Part("worker", ("-m", "consilium.tasks")), Part("edge", ("-m", "web.edge")))
+
+
+def _media(settings: Settings, number: int, control: str) -> Part:
+    name = f"media-{number}"
+    bound = ("--address", *settings.media_addresses) if settings.media_addresses else ()
+    return Part(name, ("-m", "media", "--name", name, "--control", control, *bound))
 
 
 def overridden(env: Mapping[str, str], **changes: object) -> dict[str, str]:

@@ -1,0 +1,251 @@
+"""The operator's command line: `consilium --help`.
+
+It starts other parts as processes and imports none of them; what is heavy is imported by the command that
+needs it, so that `--help` and a refusal come at once. Exit status: 0 done, 1 something does not hold,
+2 refused before it began, with one sentence that says what to do.
+"""
+
+import argparse
+import os
+import shutil
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from consilium import supervise
+from consilium.settings import Settings, SettingsError
+
+PREPARE = supervise.Part("prepare", ("-m", "consilium.cli", "demo-data"))
+MIGRATE = supervise.Part("migrate", ("-m", "consilium.cli", "migrate"))
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A command as it was typed: its options, and the environment it reads settings from."""
+
+    options: argparse.Namespace
+    env: Mapping[str, str]
+
+    def settings(self, **changes: object) -> Settings:
+        """Settings, with what the command line gave in place of the environment; None means not given."""
+        return Settings.from_environment(supervise.overridden(self.env, **changes))
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Entry point of the `consilium` script; returns the exit status."""
+    options = _parser().parse_args(arguments)
+    try:
+        return int(options.command(Call(options, os.environ)))
+    except SettingsError as refusal:
+        print(refusal.sentence, file=sys.stderr)
+    except supervise.CannotStart as refusal:
+        print(refusal, file=sys.stderr)
+    return supervise.CANNOT_START
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="consilium", description="Консилиум: команды оператора. Operator's commands."
+    )
+    groups = {"": parser.add_subparsers(required=True, metavar="COMMAND")}
+    for words, (command, meaning, arguments) in COMMANDS.items():
+        group, _, name = words.rpartition(" ")
+        if group not in groups:
+            above = groups[""].add_parser(group, help=GROUPS[group], description=GROUPS[group])
+            groups[group] = above.add_subparsers(required=True, metavar="COMMAND")
+        one = groups[group].add_parser(name, help=meaning, description=meaning)
+        one.set_defaults(command=command)
+        for argument, more in arguments.items():
+            one.add_argument(argument, **more)
+    return parser
+
+
+def _serve(call: Call) -> int:
+    given = call.options
+    settings = call.settings(
+        demo=1 if given.demo else None,
+        host=given.host,
+        port=given.port,
+        tls_cert=given.tls_cert,
+        tls_key=given.tls_key,
+        media_controls=_controls(call) if given.workers else None,
+    )
+    supervise.check(settings)
+    with supervise.only_one(settings.data_dir), supervise.Supervisor(settings) as supervisor:
+        if not _started(supervisor, settings):
+            return 0
+        _announce(settings)
+        supervisor.forever()
+        print("Останавливается. Stopping.", flush=True)
+    return 0
+
+
+def _controls(call: Call) -> str:
+    folder = call.settings(demo=1 if call.options.demo else None).data_dir
+    return ",".join(f"unix:{folder}/media-{number}.sock" for number in range(1, call.options.workers + 1))
+
+
+def _started(supervisor: supervise.Supervisor, settings: Settings) -> bool:
+    """Prepare the database, start everything, wait until it is healthy; False when a person ended it."""
+    print("Готовится база данных. Preparing the database.", flush=True)
+    status = supervisor.run(PREPARE if settings.demo else MIGRATE, shown=True)
+    if status is None:
+        return False
+    if status:
+        raise supervise.CannotStart(
+            "База данных не подготовлена, причина выше. The database could not be prepared."
+        )
+    print("Запускаются сервер, медиа и обработчик. Starting edge, media and worker.", flush=True)
+    supervisor.start(supervise.parts_of_one_machine(settings))
+    return supervisor.until_healthy(supervise.local_url(settings, "/health"))
+
+
+def _announce(settings: Settings) -> None:
+    print(
+        f"\nКонсилиум работает, Ctrl-C остановит его. Consilium is running, Ctrl-C stops it.\n\n  {settings.public_origin}\n"
+    )
+    if settings.demo:
+        from consilium.demo import ACCOUNTS
+
+        print("Пароли известны всем, это показ. Demonstration accounts, their passwords are public:\n")
+        for account in ACCOUNTS:
+            print(f"  {account.login:<14} {account.password:<14} {account.name}, {account.duty}")
+    sys.stdout.flush()
+
+
+def _demo(call: Call) -> int:
+    """A server of its own in `<data_dir>/demo`, the whole path by synthetic participants, then the judges."""
+    folder = Path(call.env.get("CONSILIUM_DATA_DIR") or "var").resolve() / "demo"
+    shutil.rmtree(folder, ignore_errors=True)
+    package = folder / "package.asice"
+    settings = Settings.from_environment(_demo_environment(call.env, folder))
+    supervise.check(settings)
+    with supervise.only_one(folder), supervise.Supervisor(settings) as supervisor:
+        if not _started(supervisor, settings):
+            return 1
+        driver = ("-m", "signaling.bots", "demo", "--url", settings.public_origin, "--package", str(package))
+        if supervisor.run(supervise.Part("participants", driver), shown=True) != 0:
+            return 1
+    held = _judged(package)
+    if not call.options.keep:
+        _keep_only(package)
+    print(f"package: {package}")
+    return 0 if held else 1
+
+
+def _demo_environment(env: Mapping[str, str], folder: Path) -> dict[str, str]:
+    """Nothing of the installation's own settings but the official files and the log level."""
+    kept = {
+        name: value for name, value in env.items() if name in {"CONSILIUM_SEMD_DIR", "CONSILIUM_LOG_LEVEL"}
+    }
+    ports = {"CONSILIUM_PORT": supervise.free_port(), "CONSILIUM_REGISTRY_PORT": supervise.free_port()}
+    return {
+        **kept,
+        **{name: str(port) for name, port in ports.items()},
+        "CONSILIUM_DEMO": "1",
+        "CONSILIUM_DATA_DIR": str(folder),
+        "CONSILIUM_MEDIA_ADDRESSES": "127.0.0.1",
+    }
+
+
+def _judged(package: Path) -> bool:
+    """Our verifier and the openssl program, each on its own; prints what both say."""
+    from consilium.seal.openssl import openssl_verify
+    from consilium.seal.report import report_lines, verify_package
+
+    report = verify_package(package)
+    print("\n".join(report_lines(report)))
+    outcomes = openssl_verify(package) if report.held else []
+    for command, held in outcomes:
+        print(f"{'OK' if held else 'FAILED':8} {command}")
+    return report.held and bool(outcomes) and all(held for _, held in outcomes)
+
+
+def _keep_only(package: Path) -> None:
+    for path in package.parent.iterdir():
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        elif path != package:
+            path.unlink(missing_ok=True)
+
+
+def _verify(call: Call) -> int:
+    from consilium.seal.__main__ import main as verdicts
+
+    roots = ["--roots", str(call.options.roots)] if call.options.roots else []
+    openssl = ["--openssl"] if call.options.openssl else []
+    return verdicts([str(call.options.package), "--lang", call.options.lang, *roots, *openssl])
+
+
+def _make_certificate(call: Call) -> int:
+    from consilium import certificate, clock
+
+    folder = call.options.folder or Path(call.env.get("CONSILIUM_DATA_DIR") or "var") / "tls"
+    try:
+        cert, key = certificate.make(call.options.names, folder, clock.now())
+    except (OSError, ValueError) as error:
+        raise supervise.CannotStart(f"Сертификат не сделан. The certificate was not made: {error}") from error
+    print(
+        "Сертификат для показа, браузер предупредит о нём. A demonstration certificate, browsers will warn.\n"
+        f"consilium serve --host {call.options.names[0]} --tls-cert {cert} --tls-key {key}"
+    )
+    return 0
+
+
+LANGUAGE: Mapping[str, Any] = {"choices": ("ru", "en"), "default": "ru", "help": "язык вывода / language"}
+GROUPS = {
+    "journal": "журнал / the journal",
+    "user": "учётные записи / accounts",
+    "certificate": "сертификат сервера / server certificate",
+}
+# Words -> (what does it, its meaning, its arguments).
+COMMANDS: dict[str, tuple[Callable[[Call], int], str, dict[str, Mapping[str, Any]]]] = {
+    "serve": (
+        _serve,
+        "запустить сервер, медиа и обработчик / start edge, media and worker",
+        {
+            "--demo": {
+                "action": "store_true",
+                "help": "с демонстрационными данными / with demonstration data",
+            },
+            "--host": {"help": "адрес, по умолчанию 127.0.0.1 / address to listen on"},
+            "--port": {"type": int, "help": "порт, по умолчанию 8080 / port to listen on"},
+            "--tls-cert": {"type": Path, "help": "сертификат PEM / certificate chain"},
+            "--tls-key": {"type": Path, "help": "ключ PEM / its key"},
+            "--workers": {"type": int, "help": "сколько процессов медиа / number of media processes"},
+        },
+    ),
+    "demo": (
+        _demo,
+        "провести целый консилиум с ботами и проверить пакет / play a whole consilium and verify its package",
+        {"--keep": {"action": "store_true", "help": "оставить базу и журналы / keep database and logs"}},
+    ),
+    "verify": (
+        _verify,
+        "проверить пакет протокола / verify a sealed package",
+        {
+            "package": {"type": Path, "metavar": "PACKAGE"},
+            "--roots": {"type": Path, "help": "папка доверенных корней *.crt / folder of trusted roots"},
+            "--openssl": {"action": "store_true", "help": "ещё и программой openssl / ask openssl too"},
+            "--lang": LANGUAGE,
+        },
+    ),
+    "certificate make": (
+        _make_certificate,
+        "сделать сертификат TLS для показа / make a demonstration TLS certificate",
+        {
+            "names": {
+                "nargs": "+",
+                "metavar": "HOST",
+                "help": "имена и адреса сервера / names and addresses",
+            },
+            "--folder": {"type": Path, "help": "куда записать, по умолчанию var/tls / where to write"},
+        },
+    ),
+}
+
+
+if __name__ == "__main__":
+    sys.exit(main())
