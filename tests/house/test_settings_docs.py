@@ -14,7 +14,22 @@ def listed() -> dict[str, str]:
 
 
 def test_every_setting_stands_in_the_example_with_its_meaning():
-    assert listed() == {variable(one.name): one.metadata["meaning"] for one in fields(Settings)}
+    ours = {name: meaning for name, meaning in listed().items() if name not in media_settings()}
+    assert ours == {variable(one.name): one.metadata["meaning"] for one in fields(Settings)}
+
+
+def media_settings() -> set[str]:
+    """The media worker reads its own, by option name; the key file is a setting of both sides."""
+    source = (ROOT / "media" / "__main__.py").read_text(encoding="utf-8")
+    options = re.findall(r"default\(\"([a-z-]+)\"", source)
+    assert options
+    return {"CONSILIUM_MEDIA_" + option.upper().replace("-", "_") for option in options} - {
+        "CONSILIUM_MEDIA_KEY_FILE"
+    }
+
+
+def test_every_setting_of_a_media_worker_stands_in_the_example():
+    assert media_settings() - set(listed()) == set()
 
 
 def test_the_example_sets_no_secret():
@@ -26,6 +41,6 @@ def test_every_default_in_the_example_is_the_real_one(tmp_path):
     text = (ROOT / ".env.example").read_text(encoding="utf-8")
     values = dict(re.findall(r"^#(CONSILIUM_\w+)=(.+)$", text, re.MULTILINE))
     folders = {name for name in values if name.endswith(("_DIR", "_URL", "_CONTROLS", "_ORIGIN"))}
-    given = {name: value for name, value in values.items() if name not in folders}
+    given = {name: value for name, value in values.items() if name not in folders | media_settings()}
     base = {"CONSILIUM_DATA_DIR": str(tmp_path), "CONSILIUM_SECRET_KEY": "s" * 32}
     assert Settings.from_environment({**base, **given}) == Settings.from_environment(base)
