@@ -1,0 +1,364 @@
+"""Every table. Constraints repeat the rules: what a rule forgets, the database refuses.
+
+Tables of the model are made from its dataclasses (`columns.py`); the store's own are written out.
+Foreign keys are checked at the commit (DEFERRABLE INITIALLY DEFERRED), so that aggregates may be saved in
+any order. `CODES` says which error a broken constraint becomes; one that is not there is a fault of ours.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import sqlalchemy as sa
+
+from consilium import model
+from consilium.store.columns import JSON, Moment, checks_of, columns_of, one_of
+
+metadata = sa.MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_name)s",
+        "pk": "pk_%(table_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s",
+    }
+)
+
+ROLES = ["chair", "deputy", "secretary", "member", "attending", "consultant", "expert", "observer"]
+KINDS = ["general", "oncological", "consultation", "commission"]
+
+
+def _to(column: str, target: str) -> sa.ForeignKeyConstraint:
+    return sa.ForeignKeyConstraint([column], [f"{target}.id"], deferrable=True, initially="DEFERRED")
+
+
+def _own(parent: str, table: str) -> list[Any]:
+    """Columns of a child row: the aggregate it belongs to and its place in the aggregate's list."""
+    return [
+        sa.Column(parent, sa.Uuid, nullable=False, index=True),
+        sa.Column("place", sa.Integer, nullable=False),
+        _to(parent, table),
+    ]
+
+
+def _unique(name: str, *columns: str, where: str | None = None) -> sa.Index:
+    clause = sa.text(where) if where else None
+    return sa.Index(name, *columns, unique=True, sqlite_where=clause, postgresql_where=clause)
+
+
+def _table(name: str, kind: type, *more: Any) -> sa.Table:
+    return sa.Table(name, metadata, *columns_of(kind), *checks_of(kind), *more)
+
+
+# --- directory -----------------------------------------------------------------------------------
+
+organisations = _table("organisations", model.Organisation, _unique("uq_organisations_oid", "oid"))
+people = _table(
+    "people",
+    model.Person,
+    _to("organisation_id", "organisations"),
+    _unique("uq_people_login", "login"),
+    sa.Index("ix_people_organisation_id", "organisation_id"),
+)
+routes = _table(
+    "routes",
+    model.Route,
+    _to("sender_id", "organisations"),
+    _to("receiver_id", "organisations"),
+    _unique("uq_routes_profile", "profile", "sender_id", "receiver_id"),
+)
+bodies = _table("bodies", model.Body, _to("organisation_id", "organisations"))
+body_members = _table(
+    "body_members", model.BodyMember, *_own("body_id", "bodies"), _to("person_id", "people")
+)
+certificates = _table(
+    "certificates",
+    model.Certificate,
+    _to("person_id", "people"),
+    _unique("uq_certificates_serial", "serial"),
+    sa.Index("ix_certificates_person_id", "person_id"),
+)
+
+# --- case ----------------------------------------------------------------------------------------
+
+cases = _table(
+    "cases",
+    model.Case,
+    one_of("wants_kind", KINDS),
+    _to("author_id", "people"),
+    _to("sender_id", "organisations"),
+    _to("receiver_id", "organisations"),
+    _to("consilium_id", "consilia"),
+    _unique("uq_cases_number", "number", where="number <> ''"),
+    sa.Index("ix_cases_sender_id", "sender_id", "status"),
+    sa.Index("ix_cases_receiver_id", "receiver_id", "status"),
+    sa.Index("ix_cases_consilium_id", "consilium_id"),
+)
+case_documents = _table("case_documents", model.CaseDocument, *_own("case_id", "cases"))
+missing_items = _table("missing_items", model.MissingItem, *_own("case_id", "cases"))
+
+# --- consilium -----------------------------------------------------------------------------------
+
+consilia = _table(
+    "consilia",
+    model.Consilium,
+    one_of("kind", KINDS),
+    _to("organisation_id", "organisations"),
+    _to("body_id", "bodies"),
+    _unique("uq_consilia_number", "number"),
+    sa.Index("ix_consilia_scheduled_at", "scheduled_at"),
+)
+seats = _table(
+    "seats",
+    model.Seat,
+    *_own("consilium_id", "consilia"),
+    one_of("role", ROLES),
+    _to("person_id", "people"),
+    _unique("uq_seats_person", "consilium_id", "person_id"),
+    _unique("uq_seats_one_chair", "consilium_id", where="role = 'chair'"),
+    sa.Index("ix_seats_person_id", "person_id"),
+)
+agenda_items = _table(
+    "agenda_items",
+    model.AgendaItem,
+    *_own("consilium_id", "consilia"),
+    _to("case_id", "cases"),
+    _unique("uq_agenda_items_case", "consilium_id", "case_id"),
+    sa.Index("ix_agenda_items_case_id", "case_id"),
+)
+attendance = _table(
+    "attendance",
+    model.Attendance,
+    *_own("consilium_id", "consilia"),
+    _to("seat_id", "seats"),
+    _unique("uq_attendance_one_stay", "seat_id", where="left_at IS NULL"),
+)
+hands = _table(
+    "hands",
+    model.Hand,
+    *_own("consilium_id", "consilia"),
+    _to("seat_id", "seats"),
+    _unique("uq_hands_seat", "seat_id"),
+)
+resolutions = _table(
+    "resolutions",
+    model.Resolution,
+    *_own("consilium_id", "consilia"),
+    _to("item_id", "agenda_items"),
+    _to("author_seat_id", "seats"),
+    _unique("uq_resolutions_number", "item_id", "number"),
+)
+ballots = _table(
+    "ballots",
+    model.Ballot,
+    *_own("consilium_id", "consilia"),
+    _to("resolution_id", "resolutions"),
+    _to("item_id", "agenda_items"),
+    _unique("uq_ballots_one_open", "consilium_id", where="closed_at IS NULL"),
+)
+votes = _table(
+    "votes",
+    model.Vote,
+    *_own("consilium_id", "consilia"),
+    _to("ballot_id", "ballots"),
+    _to("seat_id", "seats"),
+    _unique("uq_votes_seat", "ballot_id", "seat_id"),
+)
+recusals = _table(
+    "recusals",
+    model.Recusal,
+    *_own("consilium_id", "consilia"),
+    _to("item_id", "agenda_items"),
+    _to("seat_id", "seats"),
+    _unique("uq_recusals_seat", "item_id", "seat_id"),
+)
+dissents = _table(
+    "dissents",
+    model.Dissent,
+    *_own("consilium_id", "consilia"),
+    _to("item_id", "agenda_items"),
+    _to("seat_id", "seats"),
+)
+chat_messages = _table(
+    "chat_messages", model.ChatMessage, *_own("consilium_id", "consilia"), _to("seat_id", "seats")
+)
+
+# --- protocol ------------------------------------------------------------------------------------
+
+protocols = _table(
+    "protocols",
+    model.Protocol,
+    _to("consilium_id", "consilia"),
+    _to("item_id", "agenda_items"),
+    _to("case_id", "cases"),
+    _to("organisation_id", "organisations"),
+    _unique("uq_protocols_item", "item_id"),
+    _unique("uq_protocols_set", "set_id"),
+    _unique("uq_protocols_number", "organisation_id", "number"),
+    _unique("uq_protocols_registry_number", "registry_number", where="registry_number <> ''"),
+    sa.Index("ix_protocols_consilium_id", "consilium_id"),
+    sa.Index("ix_protocols_case_id", "case_id"),
+)
+signatures = _table(
+    "signatures",
+    model.Signature,
+    *_own("protocol_id", "protocols"),
+    _to("seat_id", "seats"),
+    _to("person_id", "people"),
+    _unique("uq_signatures_person", "protocol_id", "version", "person_id"),
+    sa.Index("ix_signatures_person_id", "person_id", "status"),
+)
+dissent_papers = _table(
+    "dissent_papers",
+    model.DissentPaper,
+    *_own("protocol_id", "protocols"),
+    _to("seat_id", "seats"),
+    _to("person_id", "people"),
+    _unique("uq_dissent_papers_dissent", "protocol_id", "version", "dissent_id"),
+    sa.Index("ix_dissent_papers_person_id", "person_id", "status"),
+)
+draft_updates = sa.Table(
+    "draft_updates",
+    metadata,
+    sa.Column("protocol_id", sa.Uuid, primary_key=True),
+    sa.Column("n", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("update", sa.LargeBinary, nullable=False),
+    sa.Column("person_id", sa.Uuid),
+    sa.Column("at", Moment, nullable=False),
+    _to("protocol_id", "protocols"),
+)
+
+# --- journal -------------------------------------------------------------------------------------
+
+Position = sa.BigInteger().with_variant(sa.Integer, "sqlite")
+
+journal = sa.Table(
+    "journal",
+    metadata,
+    sa.Column("position", Position, primary_key=True, autoincrement=True),
+    sa.Column("organisation_id", sa.Uuid, nullable=False),
+    sa.Column("stream_kind", sa.Text, nullable=False),
+    sa.Column("stream_id", sa.Uuid, nullable=False),
+    sa.Column("seq", sa.Integer, nullable=False),
+    sa.Column("at", Moment, nullable=False),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("actor_id", sa.Uuid),
+    sa.Column("command_id", sa.Uuid),
+    sa.Column("payload", sa.Text),  # exact text, digested; NULL once it has been shredded
+    sa.Column("payload_digest", sa.Text, nullable=False),
+    sa.Column("prev_hash", sa.Text, nullable=False),
+    sa.Column("hash", sa.Text, nullable=False),
+    _unique("uq_journal_seq", "stream_kind", "stream_id", "seq"),
+    sqlite_autoincrement=True,  # a position is never given twice, not even after a deletion
+)
+journal_heads = sa.Table(
+    "journal_heads",
+    metadata,
+    sa.Column("stream_kind", sa.Text, primary_key=True),
+    sa.Column("stream_id", sa.Uuid, primary_key=True),
+    sa.Column("organisation_id", sa.Uuid, nullable=False, index=True),
+    sa.Column("seq", sa.Integer, nullable=False),
+    sa.Column("at", Moment, nullable=False),
+    sa.Column("hash", sa.Text, nullable=False),
+    sa.Column("position", sa.BigInteger, nullable=False),
+)
+anchors = sa.Table(
+    "anchors",
+    metadata,
+    sa.Column("organisation_id", sa.Uuid, primary_key=True),
+    sa.Column("n", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("at", Moment, nullable=False),
+    sa.Column("position", sa.BigInteger, nullable=False),
+    sa.Column("heads", sa.Text, nullable=False),  # exact text: [[kind, id, seq, hash], …] that moved
+    sa.Column("digest", sa.Text, nullable=False),
+    sa.Column("prev_hash", sa.Text, nullable=False),
+    sa.Column("hash", sa.Text, nullable=False),
+)
+
+# --- work, commands, sign-in -----------------------------------------------------------------------
+
+outbox = sa.Table(
+    "outbox",
+    metadata,
+    sa.Column("id", Position, primary_key=True, autoincrement=True),
+    sa.Column("kind", sa.Text, nullable=False),
+    sa.Column("key", sa.Text, nullable=False),
+    sa.Column("payload", JSON, nullable=False),
+    sa.Column("status", sa.Text, nullable=False),
+    sa.Column("created_at", Moment, nullable=False),
+    sa.Column("not_before", Moment, nullable=False),
+    sa.Column("attempts", sa.Integer, nullable=False),
+    sa.Column("lease_until", Moment),
+    sa.Column("lease", sa.Text),  # token of the one holder; another's word about the row is ignored
+    sa.Column("last_error", sa.Text, nullable=False),
+    sa.Column("ended_at", Moment),
+    one_of("status", ["waiting", "done", "dead"]),
+    _unique("uq_outbox_key", "kind", "key"),
+    sa.Index(
+        "ix_outbox_waiting",
+        "not_before",
+        sqlite_where=sa.text("status = 'waiting'"),
+        postgresql_where=sa.text("status = 'waiting'"),
+    ),
+)
+commands = sa.Table(
+    "commands",
+    metadata,
+    sa.Column("command_id", sa.Uuid, primary_key=True),
+    sa.Column("person_id", sa.Uuid, primary_key=True),
+    sa.Column("fingerprint", sa.Text, nullable=False),
+    sa.Column("result", JSON, nullable=False),
+    sa.Column("at", Moment, nullable=False, index=True),
+)
+counters = sa.Table(
+    "counters",
+    metadata,
+    sa.Column("series", sa.Text, primary_key=True),
+    sa.Column("value", sa.Integer, nullable=False),
+)
+sessions = sa.Table(
+    "sessions",
+    metadata,
+    sa.Column("id", sa.Uuid, primary_key=True),
+    sa.Column("token_hash", sa.Text, nullable=False),
+    sa.Column("person_id", sa.Uuid, nullable=False, index=True),
+    sa.Column("created_at", Moment, nullable=False),
+    sa.Column("expires_at", Moment, nullable=False),
+    sa.Column("user_agent", sa.Text, nullable=False),
+    _to("person_id", "people"),
+    _unique("uq_sessions_token", "token_hash"),
+)
+tickets = sa.Table(
+    "tickets",
+    metadata,
+    sa.Column("token_hash", sa.Text, primary_key=True),
+    sa.Column("session_id", sa.Uuid, nullable=False),
+    sa.Column("person_id", sa.Uuid, nullable=False),
+    sa.Column("consilium_id", sa.Uuid),
+    sa.Column("expires_at", Moment, nullable=False),
+)
+sign_in_failures = sa.Table(
+    "sign_in_failures",
+    metadata,
+    sa.Column("id", Position, primary_key=True, autoincrement=True),
+    sa.Column("subject", sa.Text, nullable=False),  # sha256 of a login or of an address
+    sa.Column("at", Moment, nullable=False),
+    sa.Index("ix_sign_in_failures_subject", "subject", "at"),
+)
+
+# Unique index -> code of the Conflict a person sees.
+CODES: dict[str, str] = {
+    "uq_seats_person": "seat_taken",
+    "uq_seats_one_chair": "duplicate",
+    "uq_ballots_one_open": "already_open",
+    "uq_signatures_person": "already_signed",
+}
+
+
+def unique_names() -> dict[str, str]:
+    """'table.column, table.column' as SQLite reports a broken index -> the index's name."""
+    return {
+        ", ".join(f"{table.name}.{column.name}" for column in index.columns): str(index.name)
+        for table in metadata.tables.values()
+        for index in table.indexes
+        if index.unique
+    }
