@@ -39,6 +39,7 @@ CODES: dict[str, str] = {
     "field_required": "A required field is empty; details.field says which.",
     "unknown_code": "A coded value is not in its dictionary.",
     "consent_required": "Neither consent nor a statutory ground is given (RQ-06).",
+    "too_long": "A text is longer than its field takes; details.field says which.",
     "too_large": "The message or file is over its limit.",
     "file_too_large": "The file is over the limit.",
     "file_type_refused": "The content is none of PDF, PNG, JPEG, text.",
@@ -51,6 +52,7 @@ CODES: dict[str, str] = {
     # conflict
     "stale_revision": "Somebody changed it first; details.current is the other text.",
     "wrong_step": "Not possible in this status; details.status says which it is.",
+    "nothing_decided": "No resolution of the item has been voted on.",
     "already_closed": "Closed before this came.",
     "already_open": "Another one is open.",
     "no_quorum": "Fewer present than the rule needs; details.have, details.need.",
