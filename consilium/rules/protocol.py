@@ -29,6 +29,7 @@ from consilium.model import (
 from consilium.rules import kinds
 
 Stay = tuple[datetime, datetime]
+Row = Signature | DissentPaper
 
 
 # --- who attended ---------------------------------------------------------------------------------
@@ -217,8 +218,7 @@ def reopen(protocol: Protocol, by: UUID, reason: str) -> list[Event]:
 
 def _back_to_drafting(protocol: Protocol) -> int:
     """The number of signatures that fell. Their rows stay with the version they belong to."""
-    rows = [*protocol.current_signatures(), *protocol.current_dissents()]
-    fallen = sum(one.status is SignatureStatus.SIGNED for one in rows)
+    fallen = sum(one.status is SignatureStatus.SIGNED for one in rows_of(protocol))
     protocol.status = ProtocolStatus.DRAFTING
     protocol.version += 1
     protocol.document_id = None
@@ -244,7 +244,12 @@ def signature_of(protocol: Protocol, person_id: UUID | None) -> Signature:
     return mine
 
 
-def require_awaited(row: Signature | DissentPaper) -> None:
+def rows_of(protocol: Protocol) -> list[Row]:
+    """Everything the current version needs a signature on."""
+    return [*protocol.current_signatures(), *protocol.current_dissents()]
+
+
+def require_awaited(row: Row) -> None:
     """Once signed, declined or released it stays so."""
     if row.status is SignatureStatus.SIGNED:
         raise Conflict("already_signed")

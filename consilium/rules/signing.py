@@ -22,7 +22,7 @@ from consilium.events import (
     SigningCompleted,
 )
 from consilium.model import DissentPaper, FilingStatus, Protocol, ProtocolStatus, Signature, SignatureStatus
-from consilium.rules.protocol import require_awaited, require_signing, signature_of
+from consilium.rules.protocol import Row, require_awaited, require_signing, rows_of, signature_of
 
 CHALLENGE_LIFE = timedelta(minutes=10)
 DECIDED = frozenset({SignatureStatus.SIGNED, SignatureStatus.RELEASED})
@@ -51,15 +51,17 @@ def _opened(protocol: Protocol, person_id: UUID, at: datetime) -> list[Event]:
     return [DocumentOpenedForSigning(person=person_id, version=protocol.version)]
 
 
-def awaited_of(protocol: Protocol, person_id: UUID) -> list[Signature | DissentPaper]:
+def awaited_of(protocol: Protocol, person_id: UUID) -> list[Row]:
     """The person's rows of the current version that wait for him."""
-    rows: list[Signature | DissentPaper] = [*protocol.current_signatures(), *protocol.current_dissents()]
-    return [one for one in rows if one.person_id == person_id and one.status is SignatureStatus.AWAITED]
+    return [
+        one
+        for one in rows_of(protocol)
+        if one.person_id == person_id and one.status is SignatureStatus.AWAITED
+    ]
 
 
 def _nothing_to_sign(protocol: Protocol, person_id: UUID) -> Forbidden | Conflict:
-    rows = [*protocol.current_signatures(), *protocol.current_dissents()]
-    if not any(one.person_id == person_id for one in rows):
+    if not any(one.person_id == person_id for one in rows_of(protocol)):
         return Forbidden("not_a_signer")
     return Conflict("already_decided")
 
@@ -74,9 +76,7 @@ def dissent_of(protocol: Protocol, paper_id: UUID, person_id: UUID | None = None
     raise NotFound
 
 
-def require_challenge(
-    row: Signature | DissentPaper, challenge: str, digest: str, expected: str, at: datetime
-) -> datetime:
+def require_challenge(row: Row, challenge: str, digest: str, expected: str, at: datetime) -> datetime:
     """The signing time that was given out. Raises Conflict: challenge_expired, digest_mismatch."""
     given = row.challenge_at
     known = bool(row.challenge) and hmac.compare_digest(row.challenge.encode(), challenge.encode())
@@ -135,7 +135,7 @@ def attach_dissent(
     return [signed, *_complete(protocol)]
 
 
-def _sign(row: Signature | DissentPaper, cms: bytes, certificate: bytes, signed_at: datetime) -> None:
+def _sign(row: Row, cms: bytes, certificate: bytes, signed_at: datetime) -> None:
     row.status = SignatureStatus.SIGNED
     row.cms = cms
     row.certificate = certificate
@@ -185,10 +185,8 @@ def _require_reason(reason: str) -> None:
 
 
 def _complete(protocol: Protocol) -> list[Event]:
-    signatures = protocol.current_signatures()
-    rows = [*signatures, *protocol.current_dissents()]
-    signed = any(one.status is SignatureStatus.SIGNED for one in signatures)
-    if not signed or any(one.status not in DECIDED for one in rows):
+    signed = any(one.status is SignatureStatus.SIGNED for one in protocol.current_signatures())
+    if not signed or any(one.status not in DECIDED for one in rows_of(protocol)):
         return []
     protocol.status = ProtocolStatus.SEALING
     return [SigningCompleted(version=protocol.version)]
