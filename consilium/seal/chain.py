@@ -7,9 +7,11 @@ never wait, and one step runs them to the end: no event loop, and callable from 
 import logging
 from collections.abc import Coroutine
 from datetime import datetime
+from itertools import pairwise
 from typing import Any
 
 from asn1crypto import crl, x509
+from cryptography.x509 import load_der_x509_certificate, load_der_x509_crl
 from pyhanko_certvalidator import CertificateValidator, ValidationContext, errors
 
 from consilium.seal.errors import SignatureRefused
@@ -32,7 +34,9 @@ def build(
         raise SignatureRefused("UNTRUSTED")
     try:
         path = _run(_validator(certificate, enclosed, trust, at).async_validate_path())
-        return tuple(link.dump() for link in reversed(list(path.iter_certs(include_root=True))))
+        links = tuple(link.dump() for link in reversed(list(path.iter_certs(include_root=True))))
+        _require_unlisted(links, trust)
+        return links
     except (errors.PathError, errors.ValidationError) as error:
         raise _translated(error) from error
     except SignatureRefused:
@@ -41,6 +45,20 @@ def build(
         # Fail closed: the library parses lazily and lets KeyError, ValueError and others out on hostile input.
         log.warning("seal.chain_failed", exc_info=error)
         raise SignatureRefused("CHECK_FAILED") from error
+
+
+def _require_unlisted(links: tuple[bytes, ...], trust: TrustStore) -> None:
+    """Refuse a link that any of its issuer's lists names, whatever the date of its revocation.
+
+    The library forgives a revocation dated at or after the moment of judgement. Without a trusted timestamp
+    nobody knows whether the signature came before it.
+    """
+    lists = [load_der_x509_crl(der) for der in trust.crls]
+    for link, issuer in pairwise(load_der_x509_certificate(der) for der in links):
+        for listed in lists:
+            entry = listed.get_revoked_certificate_by_serial_number(link.serial_number)
+            if entry is not None and listed.is_signature_valid(issuer.public_key()):  # type: ignore[arg-type]
+                raise SignatureRefused("REVOKED", since=entry.revocation_date_utc)
 
 
 def _validator(

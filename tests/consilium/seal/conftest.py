@@ -1,0 +1,92 @@
+"""One small world for the signature tests: an authority, two doctors, an organisation, a protocol."""
+
+import hashlib
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from consilium.seal import (
+    DemoAuthority,
+    Dissent,
+    DissentFile,
+    ExpectedSigner,
+    OrganisationSubject,
+    PackageContents,
+    PersonalSignature,
+    PersonSubject,
+    SoftwareKey,
+    TrustStore,
+    render_dissent,
+)
+
+AT = datetime(2026, 11, 23, 9, 30, 15, tzinfo=UTC)
+DOCUMENT = "<protocol>Протокол консилиума\r\nпервая строка и вторая</protocol>\n".encode()
+
+
+@dataclass(frozen=True)
+class Signer:
+    """A key, its certificate, and whom the server would expect."""
+
+    key: SoftwareKey
+    certificate: bytes
+    expected: ExpectedSigner
+
+    def sign(self, document: bytes, at: datetime = AT) -> bytes:
+        return self.key.sign(document, self.certificate, at)
+
+
+@dataclass(frozen=True)
+class World:
+    authority: DemoAuthority
+    chair: Signer
+    member: Signer
+    organisation: Signer
+
+    @property
+    def trust(self) -> TrustStore:
+        return self.authority.trust(AT)
+
+    def doctor(self, surname: str, snils: str) -> Signer:
+        key = SoftwareKey.generate()
+        subject = PersonSubject(f"{surname} Анна Петровна", surname, "Анна Петровна", snils)
+        expected = ExpectedSigner.person(snils=snils, surname=surname, given="Анна Петровна")
+        return Signer(key, self.authority.issue(key.csr(), subject, AT), expected)
+
+    def contents(self, document: bytes = DOCUMENT) -> PackageContents:
+        opinion = render_dissent(
+            Dissent(
+                hashlib.sha256(document).hexdigest(), "42", "Ильина А. П.", "22334455667", "Не согласна", AT
+            )
+        )
+        return PackageContents(
+            document=document,
+            signatures=(
+                PersonalSignature("chair", self.chair.sign(document)),
+                PersonalSignature("member", self.member.sign(document)),
+            ),
+            org_signature=self.organisation.sign(document),
+            authorities=(self.authority.root,),
+            crls=(self.authority.crl(AT),),
+            audit=b'{"seq":1}\n{"seq":2}\n',
+            seal=self.organisation.sign,
+            dissents=(DissentFile(opinion, self.member.sign(opinion)),),
+        )
+
+
+@pytest.fixture(scope="session")
+def world(tmp_path_factory: pytest.TempPathFactory) -> World:
+    return make_world(tmp_path_factory.mktemp("authority"))
+
+
+def make_world(folder: Path) -> World:
+    authority = DemoAuthority.create(folder, AT)
+    key = SoftwareKey.generate()
+    subject = OrganisationSubject("НМИЦ онкологии", "1027739552642", "7726074986")
+    certificate = authority.issue_organisation(key.csr(), subject, AT)
+    expected = ExpectedSigner.of_organisation(ogrn="1027739552642", inn="7726074986")
+    organisation = Signer(key, certificate, expected)
+    empty = World(authority, organisation, organisation, organisation)
+    chair, member = empty.doctor("Ёлкина", "11223344595"), empty.doctor("Ильина", "22334455667")
+    return World(authority, chair, member, organisation)
