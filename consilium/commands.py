@@ -563,16 +563,33 @@ class RecordSeal(Command):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RegistryFault:
+    """One coded error of the registry (99.2.305)."""
+
+    code: Line
+    number: int = 0
+    message: Paragraph = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RecordFiling(Command):
-    """System (worker or registry callback): where the filing stands now."""
+    """System (worker or registry callback): what happened; `filing.states` decides what follows.
+
+    started and acknowledged (`message_id`) are of a registration; failed names its `failure` and `reason`;
+    answered is the registry's final word and asked its reply to a question: a number, faults, a message id
+    (still pending) or nothing (unknown there).
+    """
 
     protocol: UUID
-    status: Literal["queued", "waiting", "registered", "rejected", "dead"]
-    message: Line = ""
-    error_codes: list[Line] = field(default_factory=list)
+    step: Literal["started", "acknowledged", "failed", "answered", "asked"]
+    message_id: Line = ""
     registry_number: Line = ""
-    next_try: datetime | None = None
-    attempt: bool = False
+    registered_at: datetime | None = None
+    faults: list[RegistryFault] = field(default_factory=list)
+    failure: Literal["", "unavailable", "refused", "broken"] = ""
+    reason: Line = ""
+    retry_after: float | None = None
+    jitter: Annotated[float, Meta(ge=0, lt=1)] = 0.0
 
 
 WIRE: dict[str, type[Command]] = {

@@ -105,6 +105,7 @@ class Protocol:
     registered_at: datetime | None = None
     filing_next_try: datetime | None = None
     filing_asked_at: datetime | None = None
+    filing_state: str = ""  # JSON of filing.states.FilingState; the fields above are what people see of it
     signatures: list[Signature] = field(default_factory=list)
     dissents: list[DissentPaper] = field(default_factory=list)
     revision: int = 0
