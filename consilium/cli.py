@@ -194,6 +194,38 @@ def _make_certificate(call: Call) -> int:
     return 0
 
 
+def _migrate(call: Call) -> int:
+    from consilium import upkeep
+
+    return upkeep.migrate(call.settings())
+
+
+def _demo_data(call: Call) -> int:
+    from consilium import upkeep
+
+    return upkeep.load_demonstration(call.settings(demo=1))
+
+
+def _list_users(call: Call) -> int:
+    from consilium import upkeep
+
+    return upkeep.list_users(call.settings())
+
+
+def _add_user(call: Call) -> int:
+    from consilium import upkeep
+
+    names = ("login", "surname", "given", "patronymic", "snils", "position", "speciality", "duties")
+    fields = {name: value for name in names if (value := getattr(call.options, name)) is not None}
+    return upkeep.add_user(call.settings(), call.options.organisation, fields)
+
+
+def _doctor(call: Call) -> int:
+    from consilium import upkeep
+
+    return upkeep.examine(call.settings())
+
+
 LANGUAGE: Mapping[str, Any] = {"choices": ("ru", "en"), "default": "ru", "help": "язык вывода / language"}
 GROUPS = {
     "journal": "журнал / the journal",
@@ -232,6 +264,29 @@ COMMANDS: dict[str, tuple[Callable[[Call], int], str, dict[str, Mapping[str, Any
             "--lang": LANGUAGE,
         },
     ),
+    "user add": (
+        _add_user,
+        "завести учётную запись; пароль спросят или возьмут из первой строки ввода / add an account",
+        {
+            "login": {"metavar": "LOGIN"},
+            "--organisation": {"required": True, "help": "название или идентификатор / name or id"},
+            "--surname": {"required": True, "help": "фамилия"},
+            "--given": {"required": True, "help": "имя / given name"},
+            "--patronymic": {"help": "отчество"},
+            "--snils": {"required": True, "help": "СНИЛС, 11 цифр / 11 digits"},
+            "--position": {"required": True, "help": "должность"},
+            "--speciality": {"help": "специальность"},
+            "--duties": {
+                "nargs": "+",
+                "default": ["doctor"],
+                "help": "doctor, coordinator, registrar, admin, operator",
+            },
+        },
+    ),
+    "user list": (_list_users, "показать учётные записи / list accounts", {}),
+    "migrate": (_migrate, "привести таблицы к новому виду / bring the tables to the newest shape", {}),
+    "demo-data": (_demo_data, "загрузить демонстрационные данные / load demonstration data", {}),
+    "doctor": (_doctor, "проверить, на чём всё держится / examine the installation", {}),
     "certificate make": (
         _make_certificate,
         "сделать сертификат TLS для показа / make a demonstration TLS certificate",

@@ -76,15 +76,16 @@ def check(settings: Settings) -> None:
 
     Raises CannotStart.
     """
-    _check_network(settings)
-    _check_certificate(settings)
-    _check_disk(settings.data_dir)
+    check_network(settings)
+    check_certificate(settings)
+    check_disk(settings.data_dir)
     _check_port(settings.host, settings.port, "--port")
     if settings.demo:
         _check_port("127.0.0.1", settings.registry_port, "CONSILIUM_REGISTRY_PORT")
 
 
-def _check_network(settings: Settings) -> None:
+def check_network(settings: Settings) -> None:
+    """Refuse a network address without TLS; a proxy that speaks TLS shows in `public_origin`."""
     if is_loopback(settings.host) or settings.tls or settings.public_origin.startswith("https://"):
         return
     raise CannotStart(
@@ -104,7 +105,8 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-def _check_certificate(settings: Settings) -> None:
+def check_certificate(settings: Settings) -> None:
+    """Refuse TLS files that cannot be read or do not belong together."""
     if settings.tls_cert is None or settings.tls_key is None:
         return
     try:
@@ -116,7 +118,8 @@ def _check_certificate(settings: Settings) -> None:
         ) from error
 
 
-def _check_disk(folder: Path) -> None:
+def check_disk(folder: Path) -> None:
+    """Refuse a data folder that cannot be used or has no room left."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         free = shutil.disk_usage(folder).free

@@ -170,7 +170,7 @@ def test_an_address_of_another_machine_is_refused(settings):
 
 def test_behind_a_proxy_that_speaks_tls_a_network_address_is_taken(env):
     env = {**env, "CONSILIUM_HOST": "0.0.0.0", "CONSILIUM_PUBLIC_ORIGIN": "https://board.example"}
-    supervise._check_network(Settings.from_environment(env))
+    supervise.check_network(Settings.from_environment(env))
 
 
 @pytest.mark.parametrize("content", [None, "not a certificate"])
@@ -189,7 +189,7 @@ def test_the_demonstration_certificate_serves_its_names(env, tmp_path):
     settings = Settings.from_environment(
         {**env, "CONSILIUM_HOST": "127.0.0.1", "CONSILIUM_TLS_CERT": str(cert), "CONSILIUM_TLS_KEY": str(key)}
     )
-    supervise._check_certificate(settings)
+    supervise.check_certificate(settings)
     assert key.stat().st_mode & 0o077 == 0
     decoded = ssl._ssl._test_decode_cert(str(cert))
     assert ("DNS", "board.example") in decoded["subjectAltName"]
@@ -205,7 +205,7 @@ def test_a_full_disk_is_one_sentence(settings, monkeypatch):
 def test_a_data_folder_that_is_a_file_is_one_sentence(settings, tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(supervise.CannotStart, match="CONSILIUM_DATA_DIR"):
-        supervise._check_disk(tmp_path / "file")
+        supervise.check_disk(tmp_path / "file")
 
 
 def test_one_data_folder_has_one_supervisor(settings):

@@ -1,0 +1,199 @@
+"""What an operator does to an installation besides running it: its tables, people, journal and health."""
+
+import shutil
+import socket
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from functools import partial
+from getpass import getpass
+from uuid import uuid4
+
+from consilium import bootstrap, clock, supervise
+from consilium.bootstrap import Parts
+from consilium.errors import ConsiliumError
+from consilium.model import Organisation, Person
+from consilium.settings import Settings
+from consilium.store import NotDurable, Reader
+
+
+@contextmanager
+def opened(settings: Settings) -> Iterator[Parts]:
+    """The parts of this installation, tables brought to the newest shape; closed at the end.
+
+    Raises CannotStart with one sentence when the database is not there or may lose what it acknowledged.
+    """
+    import sqlalchemy as sa
+
+    try:
+        parts = bootstrap.build(settings)
+    except (NotDurable, ConsiliumError) as error:
+        raise supervise.CannotStart(str(error)) from error
+    except (sa.exc.DBAPIError, OSError) as error:
+        raise supervise.CannotStart(
+            f"База данных не открывается ({_first_line(error)}): проверьте CONSILIUM_DATABASE_URL и место на диске. "
+            "The database cannot be opened: check CONSILIUM_DATABASE_URL and the disk."
+        ) from error
+    try:
+        yield parts
+    finally:
+        parts.close()
+
+
+def _first_line(error: Exception) -> str:
+    return str(getattr(error, "orig", None) or error).strip().splitlines()[0]
+
+
+def migrate(settings: Settings) -> int:
+    """Bring the tables to the newest shape; safe to repeat."""
+    with opened(settings):
+        return 0
+
+
+def load_demonstration(settings: Settings) -> int:
+    """Organisations, people and cases for showing; does nothing where they are already."""
+    from consilium import demo
+    from consilium.service import Service
+
+    with opened(settings) as parts:
+        demo.load(Service(parts))
+        return 0
+
+
+def list_users(settings: Settings) -> int:
+    """One line per account: login, name, organisation, duties."""
+    with opened(settings) as parts, parts.store.read() as reader:
+        for organisation in reader.organisations():
+            for person in reader.people(organisation.id):
+                print(_line(person, organisation))
+    return 0
+
+
+def _line(person: Person, organisation: Organisation) -> str:
+    state = "" if person.active else "  (закрыта / closed)"
+    return f"{person.login:<20} {person.full_name:<40} {organisation.name}  {', '.join(person.duties)}{state}"
+
+
+def add_user(settings: Settings, organisation: str, fields: Mapping[str, object]) -> int:
+    """Add a person to the organisation named by id or name; the password is asked for, never an argument."""
+    import msgspec
+
+    from consilium.commands import AddPerson
+    from consilium.service import SYSTEM, Service
+
+    with opened(settings) as parts:
+        with parts.store.read() as reader:
+            home = _organisation(reader, organisation)
+        try:
+            command = msgspec.convert(
+                {**fields, "organisation": str(home.id), "password": _password()}, AddPerson
+            )
+            Service(parts).handle(command, SYSTEM, uuid4(), clock.now())
+        except (ConsiliumError, msgspec.ValidationError) as refusal:
+            raise supervise.CannotStart(f"Не добавлено. Not added: {refusal}") from refusal
+    print(f"{fields['login']}: {home.name}")
+    return 0
+
+
+def _organisation(reader: Reader, wanted: str) -> Organisation:
+    found = reader.organisations()
+    for organisation in found:
+        if wanted in (str(organisation.id), organisation.name):
+            return organisation
+    known = "; ".join(f"{organisation.id} {organisation.name}" for organisation in found)
+    raise supervise.CannotStart(
+        f"Нет такой организации, есть: {known}. No such organisation, known are the above."
+    )
+
+
+def _password() -> str:
+    if sys.stdin.isatty():
+        return getpass("Пароль / password: ")
+    return sys.stdin.readline().rstrip("\n")
+
+
+def examine(settings: Settings) -> int:
+    """Look at everything the installation stands on; a line each, exit status 1 when something is wrong."""
+    wrong = 0
+    for name, look in _looks(settings).items():
+        try:
+            said, held = look(), True
+        except (supervise.CannotStart, OSError) as error:
+            said, held = str(error), False
+        wrong += not held
+        print(f"{'OK' if held else 'ПЛОХО/BAD':10} {name}: {said}")
+    return 1 if wrong else 0
+
+
+def _looks(settings: Settings) -> dict[str, Callable[[], str]]:
+    looks: dict[str, Callable[[], str]] = {
+        "data": lambda: _data(settings),
+        "database": lambda: _database(settings),
+        "tls": lambda: _tls(settings),
+        "openssl": _openssl,
+        "dictionaries": lambda: _dictionaries(settings),
+        "edge": lambda: _edge(settings),
+    }
+    looks |= {f"media {address}": partial(_media, address) for address in settings.media_controls}
+    if settings.redis_url:
+        looks["redis"] = lambda: _redis(str(settings.redis_url))
+    return looks
+
+
+def _data(settings: Settings) -> str:
+    supervise.check_disk(settings.data_dir)
+    return f"{settings.data_dir}, {shutil.disk_usage(settings.data_dir).free // 2**20} MB free"
+
+
+def _database(settings: Settings) -> str:
+    with opened(settings) as parts, parts.store.read() as reader:
+        return f"{parts.store.engine.dialect.name}, durable, {len(reader.organisations())} organisations"
+
+
+def _tls(settings: Settings) -> str:
+    supervise.check_network(settings)
+    supervise.check_certificate(settings)
+    return str(settings.tls_cert or "loopback or proxy")
+
+
+def _openssl() -> str:
+    found = shutil.which("openssl")
+    if found is None:
+        raise supervise.CannotStart("apt install -y openssl")
+    return found
+
+
+def _dictionaries(settings: Settings) -> str:
+    if settings.semd_dir is None:
+        return "CONSILIUM_SEMD_DIR не задана / not set"
+    if not (settings.semd_dir / "nsi").is_dir():
+        raise supervise.CannotStart(f"В {settings.semd_dir} нет nsi. CONSILIUM_SEMD_DIR has no nsi folder.")
+    return str(settings.semd_dir)
+
+
+def _edge(settings: Settings) -> str:
+    url = supervise.local_url(settings, "/health")
+    return f"{url} {'отвечает / answers' if supervise.answers(url) else 'не запущен / not running'}"
+
+
+def _media(address: str) -> str:
+    kind, _, place = address.partition(":")
+    host, _, port = place.rpartition(":")
+    target: str | tuple[str, int] = place if kind == "unix" else (host, int(port))
+    with socket.socket(socket.AF_UNIX if kind == "unix" else socket.AF_INET) as probe:
+        probe.settimeout(2)
+        try:
+            probe.connect(target)
+        except (FileNotFoundError, ConnectionRefusedError):
+            return "не запущен / not running"
+    return "отвечает / answers"
+
+
+def _redis(url: str) -> str:
+    import redis
+
+    try:
+        with redis.Redis.from_url(url, socket_timeout=2, socket_connect_timeout=2) as client:
+            return str(client.info("server")["redis_version"])
+    except redis.RedisError as error:
+        raise supervise.CannotStart(f"Redis не отвечает. Redis does not answer: {error}") from error

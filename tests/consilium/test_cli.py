@@ -1,0 +1,101 @@
+"""The operator's command line as a person uses it: by its own process, its words and its exit status."""
+
+import os
+import re
+import socket
+import subprocess
+import sys
+
+import pytest
+
+from consilium.cli import COMMANDS
+from tests.services import free_port
+
+
+@pytest.fixture
+def consilium(tmp_path):
+    """Run `consilium WORDS…` with an environment of its own; returns the finished process."""
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("CONSILIUM_")}
+    own = {
+        "CONSILIUM_DEMO": "1",
+        "CONSILIUM_DATA_DIR": str(tmp_path / "var"),
+        "CONSILIUM_PORT": str(free_port()),
+    }
+
+    def run(*words: str, stdin: str = "", **env: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "consilium.cli", *words]
+        return subprocess.run(
+            command, env={**clean, **own, **env}, input=stdin, capture_output=True, text=True, check=False
+        )
+
+    return run
+
+
+def test_the_help_lists_every_command(consilium):
+    said = consilium("--help").stdout
+    for words in COMMANDS:
+        assert re.search(rf"^    {words.split()[0]}\b", said, re.MULTILINE), words
+
+
+@pytest.mark.parametrize("words", COMMANDS)
+def test_every_command_explains_itself(consilium, words):
+    done = consilium(*words.split(), "--help")
+    assert done.returncode == 0
+    assert COMMANDS[words][1].split(" / ")[0].split()[0] in done.stdout
+
+
+@pytest.mark.parametrize(
+    "words,env,said",
+    [
+        (["serve"], {"CONSILIUM_DEMO": "0"}, "CONSILIUM_SECRET_KEY"),
+        (["serve", "--host", "0.0.0.0"], {}, "consilium certificate make"),
+        (["serve", "--tls-cert", "no.crt", "--tls-key", "no.key"], {}, "no.crt"),
+        (["serve", "--tls-cert", "no.crt"], {}, "CONSILIUM_TLS_KEY"),
+        (["serve", "--port", "70000"], {}, "65535"),
+        (["migrate"], {"CONSILIUM_DATABASE_URL": "postgresql://127.0.0.1:1/none"}, "CONSILIUM_DATABASE_URL"),
+        (["migrate"], {"CONSILIUM_DATA_DIR": "/proc/none"}, "CONSILIUM_DATA_DIR"),
+        (["certificate", "make", "a.example", "--folder", "/proc/none"], {}, "certificate was not made"),
+    ],
+)
+def test_a_refusal_is_one_plain_line_and_status_2(consilium, words, env, said):
+    done = consilium(*words, **env)
+    assert done.returncode == 2
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_a_busy_port_is_one_plain_line_and_status_2(consilium):
+    with socket.create_server(("127.0.0.1", 0)) as busy:
+        done = consilium("serve", "--demo", "--port", str(busy.getsockname()[1]))
+    assert done.returncode == 2
+    assert "занят" in done.stderr and "busy" in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_migrate_makes_the_database_and_may_be_repeated(consilium, tmp_path):
+    assert consilium("migrate").returncode == 0
+    assert (tmp_path / "var" / "consilium.db").stat().st_size
+    assert consilium("migrate").returncode == 0
+
+
+def test_the_doctor_names_what_is_wrong(consilium):
+    well = consilium("doctor")
+    assert well.returncode == 0, well.stdout
+    ill = consilium("doctor", CONSILIUM_REDIS_URL="redis://127.0.0.1:1/0")
+    assert ill.returncode == 1
+    assert next(line for line in ill.stdout.splitlines() if line.startswith("ПЛОХО")).split()[1] == "redis:"
+
+
+def test_a_demonstration_certificate_is_made_with_the_command_to_use_it(consilium, tmp_path):
+    done = consilium("certificate", "make", "board.example", "192.0.2.7")
+    assert done.returncode == 0
+    assert (tmp_path / "var" / "tls" / "board.example.crt").exists()
+    assert "consilium serve --host board.example --tls-cert" in done.stdout
+
+
+def test_a_package_that_is_none_does_not_verify(consilium, tmp_path):
+    (tmp_path / "none.asice").write_bytes(b"PK\x03\x04 not a package")
+    done = consilium("verify", str(tmp_path / "none.asice"), "--lang", "en")
+    assert done.returncode != 0
+    assert "Traceback" not in done.stderr
