@@ -8,8 +8,7 @@ through `context.tx` in the order Case, Consilium, Protocol, calls rules, and re
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
@@ -56,7 +55,6 @@ class Context:
     actor: Actor
     at: datetime
     parts: Parts
-    after_commit: list[Callable[[], None]] = field(default_factory=list)
 
 
 class Service:
@@ -71,18 +69,20 @@ class Service:
         Raises ConsiliumError when refused: nothing was changed, and the same id may be tried again.
         """
         fingerprint = _fingerprint(command)
-        with self.parts.store.write(at) as tx:
+
+        def work(tx: Transaction) -> Reply:
             known = tx.command_reply(command_id, actor.person_id)
             if known is not None:
                 return _repeat(known, fingerprint)
             context = Context(tx=tx, actor=actor, at=at, parts=self.parts)
             result = handlers.HANDLERS[type(command)](context, command)
             tx.remember_command(command_id, actor.person_id, fingerprint, result)
-            events = tx.commit()
-        for follow in context.after_commit:
-            follow()
-        self.parts.hints.wake()
-        return Reply(result=result, events=events)
+            return Reply(result=result, events=tx.commit())
+
+        reply = self.parts.store.run(at, work)
+        if not reply.repeated:
+            self.parts.hints.wake()
+        return reply
 
 
 def _fingerprint(command: Command) -> str:

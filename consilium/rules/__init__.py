@@ -1,5 +1,5 @@
-"""Decisions without I/O: `ls` is the domain's table of contents.
+"""Decisions without I/O: `ls` here is the table of contents of the domain.
 
-A rule takes model objects and the moment `at`, changes them and returns the events to journal, or raises
-a ConsiliumError and changes nothing. Every rule names its clause; `docs/rules.md` lists them.
+A rule takes model objects, the moment `at` and ids, changes the objects it was given and returns the
+events that happened; it raises a ConsiliumError and changes nothing when it refuses.
 """

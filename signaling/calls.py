@@ -1,0 +1,49 @@
+"""Blocking domain calls, off the event loop: one bounded thread pool per server.
+
+A thread cannot be cancelled. When a call overruns its time the caller is told `unknown` and asks again
+with the same command id; the thread finishes on its own and its place is freed only then.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import ParamSpec, TypeVar
+
+from consilium.errors import Unavailable
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+TIMEOUT = 10.0
+WAITING_PER_THREAD = 32
+
+
+class Calls:
+    """`threads` at work, and at most 32 times as many calls waiting; beyond that `busy`."""
+
+    def __init__(self, threads: int, name: str = "calls") -> None:
+        self._pool = ThreadPoolExecutor(max_workers=threads, thread_name_prefix=name)
+        self._limit = threads * WAITING_PER_THREAD
+        self._running = 0
+
+    async def run(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Raises Unavailable(busy) at once when full, Unavailable(unknown) after ten seconds."""
+        if self._running >= self._limit:
+            raise Unavailable("busy")
+        loop = asyncio.get_running_loop()
+        self._running += 1
+        work: Future[T] = self._pool.submit(call, *args, **kwargs)
+        work.add_done_callback(lambda _: loop.call_soon_threadsafe(self._finished))
+        try:
+            return await asyncio.wait_for(asyncio.shield(asyncio.wrap_future(work)), TIMEOUT)
+        except TimeoutError:
+            raise Unavailable("unknown") from None
+
+    def close(self) -> None:
+        """Idempotent; calls that wait are dropped, those at work finish."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    def _finished(self) -> None:
+        self._running -= 1

@@ -1,0 +1,238 @@
+"""Offers, answers and candidates between a socket and the room's media worker.
+
+The peer's name at the worker is the seat's id; who may send what comes from the seat's role, looked up
+in the database at every offer. Nothing of media is kept here but which seat hears about which slots.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Any
+from uuid import UUID
+
+from consilium.errors import ConsiliumError, Forbidden
+from consilium.model import Seat
+from consilium.rules import access
+from consilium.service import Service
+from media.control import Message
+from signaling import wire
+from signaling.calls import Calls
+from signaling.placement import Placements
+from signaling.session import Connection, Sessions
+
+log = logging.getLogger(__name__)
+
+AUDIO_SLOTS = 8
+VIDEO_SLOTS = 9
+SOURCES = ("mic", "camera", "screen")
+EVENTS_WAITING = 1_000
+
+Emit = Callable[[str, dict[str, Any], str], Awaitable[None]]
+
+
+class Rtc:
+    """Media messages of all sockets, and the workers' events on their way back."""
+
+    def __init__(
+        self, service: Service, calls: Calls, sessions: Sessions, placements: Placements, emit: Emit
+    ) -> None:
+        self._store = service.parts.store
+        self._calls = calls
+        self._sessions = sessions
+        self._placements = placements
+        self._emit = emit
+        self._events: asyncio.Queue[tuple[str, Message]] = asyncio.Queue(EVENTS_WAITING)
+        self._task: asyncio.Task[None] | None = None
+        placements.on_moved = self._moved
+
+    @property
+    def answers(self) -> dict[str, Callable[[Connection, Any], Awaitable[dict[str, Any]]]]:
+        return {
+            "media.publish": self.publish,
+            "media.subscribe": self.subscribe,
+            "media.answer": self.answer,
+            "media.candidate": self.candidate,
+            "probe.publish": self.probe_publish,
+            "probe.subscribe": self.probe_subscribe,
+            "probe.answer": self.probe_answer,
+            "probe.close": self.probe_close,
+        }
+
+    def start(self) -> None:
+        self._task = asyncio.create_task(self._speak(), name="media-events")
+
+    async def close(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+            self._task = None
+
+    def worker_event(self, worker: str, event: Message) -> None:
+        """Called by a MediaClient in order of arrival. A full queue drops levels first, then anything."""
+        if self._events.full() and event.get("event") == "speakers":
+            return
+        try:
+            self._events.put_nowait((worker, event))
+        except asyncio.QueueFull:
+            log.warning("media event dropped", extra={"worker": worker})
+
+    async def publish(self, connection: Connection, message: wire.MediaPublish) -> dict[str, Any]:
+        room, seat = await self._admitted(connection)
+        may = list(SOURCES) if "publish" in seat[1] else []
+        return await self._ask(
+            room, "publish.offer", peer=str(seat[0].id), sdp=message.sdp, sources=message.sources, may=may
+        )
+
+    async def subscribe(self, connection: Connection, message: wire.MediaSubscribe) -> dict[str, Any]:
+        room, seat = await self._admitted(connection)
+        return await self._ask(
+            room, "subscribe.open", peer=str(seat[0].id), audio=AUDIO_SLOTS, video=VIDEO_SLOTS
+        )
+
+    async def answer(self, connection: Connection, message: wire.MediaAnswer) -> dict[str, Any]:
+        room, seat = await self._admitted(connection)
+        answered = await self._placements.request(
+            room, "subscribe.answer", message.epoch, peer=str(seat[0].id), sdp=message.sdp
+        )
+        return {"slots": _slots(answered.get("slots")), "epoch": message.epoch}
+
+    async def candidate(self, connection: Connection, message: wire.MediaCandidate) -> dict[str, Any]:
+        room, seat = await self._admitted(connection)
+        await self._placements.request(
+            room,
+            "candidate",
+            message.epoch,
+            peer=str(seat[0].id),
+            pc=message.pc,
+            candidate=message.candidate,
+        )
+        return {}
+
+    async def forget(self, connection: Connection, reason: str) -> None:
+        """Close the seat's media, if the room has any."""
+        if connection.consilium is None or connection.seat is None:
+            return
+        try:
+            await self._placements.request(
+                connection.consilium, "peer.close", peer=str(connection.seat), reason=reason
+            )
+        except ConsiliumError as error:
+            log.info("peer not closed", extra={"seat": str(connection.seat), "reason": error.code})
+
+    # --- the echo room of the check before the meeting ----------------------------------------------
+
+    async def probe_publish(self, connection: Connection, message: wire.ProbePublish) -> dict[str, Any]:
+        connection.probing = True
+        return await self._probe(
+            connection, "publish.offer", sdp=message.sdp, sources=message.sources, may=list(SOURCES)
+        )
+
+    async def probe_subscribe(self, connection: Connection, message: wire.ProbeSubscribe) -> dict[str, Any]:
+        return await self._probe(connection, "subscribe.open", audio=1, video=1)
+
+    async def probe_answer(self, connection: Connection, message: wire.ProbeAnswer) -> dict[str, Any]:
+        answered = await self._probe(connection, "subscribe.answer", sdp=message.sdp)
+        return {"slots": _slots(answered.get("slots"))}
+
+    async def probe_close(self, connection: Connection, message: wire.ProbeClose) -> dict[str, Any]:
+        if connection.probing:
+            connection.probing = False
+            await self._placements.close_probe(connection.session_id)
+        return {}
+
+    async def _probe(self, connection: Connection, op: str, **fields: Any) -> dict[str, Any]:
+        return await self._placements.request_probe(
+            connection.session_id, op, peer=str(connection.session_id), **fields
+        )
+
+    # --- rights and events --------------------------------------------------------------------------
+
+    async def _admitted(self, connection: Connection) -> tuple[UUID, tuple[Seat, list[str]]]:
+        if connection.consilium is None or connection.actor.person_id is None:
+            raise Forbidden("not_a_member")
+        found = await self._calls.run(self._seat, connection.consilium, connection.actor.person_id)
+        return connection.consilium, found
+
+    def _seat(self, consilium_id: UUID, person_id: UUID) -> tuple[Seat, list[str]]:
+        with self._store.read() as reader:
+            consilium = reader.consilium(consilium_id)
+            seat = access.inside(consilium, person_id)
+            return seat, access.capabilities(consilium, seat)
+
+    async def _ask(self, room: UUID, op: str, **fields: Any) -> dict[str, Any]:
+        answered = await self._placements.request(room, op, **fields)
+        return {"sdp": answered["sdp"], "epoch": answered["epoch"]}
+
+    async def _moved(self, room_id: UUID, epoch: int) -> None:
+        room = self._sessions.rooms.get(room_id)
+        for connection in list(room.connections.values()) if room else []:
+            if connection.admitted:
+                await self._emit("media.moved", {"epoch": epoch}, connection.sid)
+
+    async def _speak(self) -> None:
+        while True:
+            worker, event = await self._events.get()
+            try:
+                await self._event(worker, event)
+            except Exception:
+                log.exception("media event failed", extra={"media_event": str(event.get("event"))[:40]})
+
+    async def _event(self, worker: str, event: Message) -> None:
+        match event.get("event"):
+            case "worker.down":
+                await self._placements.worker_changed(worker, None)
+            case "worker.up":
+                rooms = event.get("rooms")
+                alive = (
+                    frozenset(str(one) for one in rooms) if isinstance(rooms, (list, dict)) else frozenset()
+                )
+                await self._placements.worker_changed(worker, alive)
+            case "slots":
+                connection = self._peer(event)
+                if connection is not None:
+                    slots = {"slots": _slots(event.get("slots")), "epoch": event.get("epoch")}
+                    await self._emit("media.slots", slots, connection.sid)
+            case "peer.state":
+                connection = self._peer(event)
+                if connection is not None:
+                    state = {"pc": event.get("pc"), "state": event.get("state")}
+                    await self._emit("media.state", state, connection.sid)
+            case "speakers":
+                await self._speakers(event)
+            case _:
+                pass
+
+    async def _speakers(self, event: Message) -> None:
+        room = self._sessions.rooms.get(_uuid(event.get("room")))
+        levels = {"loudest": event.get("loudest"), "levels": event.get("levels", {})}
+        for connection in list(room.connections.values()) if room else []:
+            if connection.admitted:
+                await self._emit("speakers", levels, connection.sid)
+
+    def _peer(self, event: Message) -> Connection | None:
+        room = self._sessions.rooms.get(_uuid(event.get("room")))
+        return room.connections.get(_uuid(event.get("peer"))) if room else None
+
+
+def _uuid(value: object) -> UUID:
+    try:
+        return UUID(str(value))
+    except ValueError:
+        return UUID(int=0)
+
+
+def _slots(slots: object) -> list[dict[str, Any]]:
+    """The worker's peers are the room's seats."""
+    rows = slots if isinstance(slots, list) else []
+    return [
+        {
+            "mid": row.get("mid"),
+            "kind": row.get("kind"),
+            "seat": row.get("from"),
+            "source": row.get("source"),
+        }
+        for row in rows
+        if isinstance(row, dict)
+    ]

@@ -1,0 +1,359 @@
+"""The signaling server: makes the parts, connects and disconnects sockets, keeps presence honest.
+
+`attach(app, service, settings)` puts it on an aiohttp application (`web/edge.py` does, and
+`python -m signaling` with an application of its own).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from datetime import datetime
+from typing import Any
+from uuid import UUID, uuid4
+
+from aiohttp import web
+from socketio.exceptions import ConnectionRefusedError as Refused
+
+from consilium.clock import now
+from consilium.commands import LosePresence
+from consilium.errors import CODES, ConsiliumError, Forbidden, Invalid
+from consilium.handlers.meeting import touch
+from consilium.model import Admission, Consilium, Person
+from consilium.rules import access
+from consilium.service import SYSTEM, Actor, Service
+from consilium.settings import Settings
+from consilium.snapshot import load, public, snapshot
+from consilium.store import sessions as tokens
+from consilium.store.tables import consilia
+from media.control import MediaClient
+from media.errors import MediaError
+from signaling import socket, wire
+from signaling.broadcast import Broadcast
+from signaling.calls import Calls
+from signaling.dispatch import Dispatch
+from signaling.drafting import Drafting
+from signaling.placement import Placements
+from signaling.rtc import Rtc
+from signaling.session import GRACE, Connection, Room, Sessions
+
+log = logging.getLogger(__name__)
+
+UPKEEP_EVERY = 3.0
+MISSED_LIMIT = 500
+
+SIGNALING = web.AppKey("signaling", object)
+
+
+def attach(app: web.Application, service: Service, settings: Settings) -> Signaling:
+    """Serve Socket.IO on `app`; starts and stops with it."""
+    signaling = Signaling(service, settings)
+    signaling.sio.attach(app)
+    app[SIGNALING] = signaling
+
+    async def running(_: web.Application) -> AsyncIterator[None]:
+        await signaling.start()
+        yield
+        await signaling.close()
+
+    app.cleanup_ctx.append(running)
+    return signaling
+
+
+class Signaling:
+    """All parts of one signaling process."""
+
+    def __init__(self, service: Service, settings: Settings) -> None:
+        self.service = service
+        self.sio = socket.make(settings)
+        self.sessions = Sessions()
+        self.calls = Calls(settings.db_pool, "signaling")
+        self._clients = self._media_clients(settings)
+        self.placements = Placements(service.parts.store, self.calls, self._clients)
+        self.rtc = Rtc(service, self.calls, self.sessions, self.placements, self.sio.send)
+        self.drafting = Drafting(service, self.calls, self.sessions, self.sio.send)
+        self.broadcast = Broadcast(service, self.calls, self.sessions, self.sio.send, self.farewell)
+        self.broadcast.on_draft = self.drafting.spread
+        self.broadcast.on_draft_closed = self.drafting.closed
+        self.dispatch = Dispatch(service, self.calls, self.sessions)
+        self.dispatch.answers = {
+            "room.sync": self._sync,
+            "presence.set": self._presence,
+            "viewer.move": self._viewer,
+            "draft.open": self.drafting.open,
+            "draft.close": self.drafting.close,
+            **self.rtc.answers,
+        }
+        self.dispatch.follow = {"room.enter": self._entered, "room.leave": self._left}
+        self.sio.on_event = self.dispatch.handle
+        self.sio.on("connect", self._connect)
+        self.sio.on("disconnect", self._disconnect)
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._closed = False
+
+    async def start(self) -> None:
+        self.rtc.start()
+        for client in self._clients.values():
+            self._own(self._dial(client), "dial-media")
+        await self.broadcast.start()
+        self._own(self._upkeep(), "upkeep")
+        self._own(self._find_lost(), "find-lost")
+
+    async def close(self) -> None:
+        """Idempotent. Presence in the database is left alone: people come back to the next process."""
+        if self._closed:
+            return
+        self._closed = True
+        for room in list(self.sessions.rooms.values()):
+            self._tasks.update(room.leaving.values())
+        for task in list(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self.broadcast.close()
+        await self.rtc.close()
+        for client in self._clients.values():
+            await client.close("signaling ends")
+        self.calls.close()
+
+    # --- coming and going ---------------------------------------------------------------------------
+
+    async def _connect(self, sid: str, environ: dict[str, Any], auth: object = None) -> None:
+        """Tiny and typed: the library calls this twice if it raises a TypeError."""
+        try:
+            connection = await self._recognise(sid, auth)
+        except ConsiliumError as error:
+            refusal = {"code": error.code, "message": CODES[error.code]}
+            raise Refused(CODES[error.code], refusal) from None
+        except Exception:
+            log.exception("connect failed")
+            raise Refused(CODES["internal"], {"code": "internal"}) from None
+        older = self.sessions.add(connection)
+        if older is not None:
+            await self.farewell(older, "elsewhere")
+
+    async def _recognise(self, sid: str, auth: object) -> Connection:
+        ticket = auth.get("ticket") if isinstance(auth, dict) else None
+        if not isinstance(ticket, str) or len(ticket) > 200:
+            raise Forbidden("bad_ticket")
+        if isinstance(auth, dict) and auth.get("protocol") != wire.PROTOCOL_VERSION:
+            raise Invalid("invalid_message", reason="protocol version")
+        return await self.calls.run(self._redeem, sid, ticket)
+
+    def _redeem(self, sid: str, ticket: str) -> Connection:
+        with self.service.parts.store.write(now()) as tx:
+            proven = tokens.use_ticket(tx, ticket)
+            person = tx.peek(Person, proven.person_id)
+            if not person.active:
+                raise Forbidden("bad_ticket")
+            seat = None
+            if proven.consilium_id is not None:
+                seat = access.seat_of(tx.peek(Consilium, proven.consilium_id), person.id)
+        return Connection(
+            sid=sid,
+            actor=Actor(
+                person_id=person.id,
+                organisation_id=person.organisation_id,
+                duties=frozenset(person.duties),
+                name=person.full_name,
+            ),
+            session_id=proven.session_id,
+            consilium=proven.consilium_id,
+            seat=seat.id if seat else None,
+            language=person.language,
+            last_seen=now(),
+        )
+
+    async def _disconnect(self, sid: str, reason: str = "") -> None:
+        connection = self.sessions.remove(sid)
+        if connection is None:
+            return
+        if connection.probing:
+            await self.placements.close_probe(connection.session_id)
+        room = self.sessions.room_of(connection)
+        if room is None or connection.seat is None or connection.gone:
+            if room is not None:
+                self.sessions.forget_empty(room.id)
+            return
+        if connection.seat not in room.connections and not self._closed:
+            last_seen = connection.last_seen if "timeout" in reason else now()
+            timer = asyncio.create_task(
+                self._lose_later(room, connection.seat, last_seen or now()), name="grace"
+            )
+            room.leaving[connection.seat] = timer
+
+    async def _lose_later(self, room: Room, seat: UUID, last_seen: datetime) -> None:
+        """After the grace somebody without a connection is lost, at his last sign of life."""
+        await asyncio.sleep(GRACE)
+        room.leaving.pop(seat, None)
+        await self._lose(room.id, seat, last_seen)
+        self.sessions.forget_empty(room.id)
+
+    async def _lose(self, consilium: UUID, seat: UUID, last_seen: datetime) -> None:
+        command = LosePresence(consilium=consilium, seat=seat, last_seen=last_seen)
+        try:
+            await self.calls.run(self.service.handle, command, SYSTEM, uuid4(), now())
+            await self.placements.request(consilium, "peer.close", peer=str(seat), reason="lost")
+        except ConsiliumError as error:
+            log.info("presence not ended", extra={"seat": str(seat), "code": error.code})
+
+    async def farewell(self, connection: Connection, reason: str) -> None:
+        """Say why, then disconnect. Media ends with it unless a newer socket took the seat over."""
+        if connection.gone:
+            return
+        connection.gone = True
+        connection.admitted = False
+        await self.sio.send("room.gone", {"reason": reason}, connection.sid)
+        if reason != "elsewhere":
+            await self.rtc.forget(connection, reason)
+        self._own(self.sio.disconnect(connection.sid), "farewell")
+
+    # --- messages -----------------------------------------------------------------------------------
+
+    async def _entered(self, connection: Connection, parsed: wire.Parsed, result: dict[str, Any]) -> None:
+        connection.admitted = result.get("admission") == Admission.ADMITTED
+        if connection.admitted and connection.consilium is not None:
+            await self.sio.enter_room(connection.sid, str(connection.consilium))
+
+    async def _left(self, connection: Connection, parsed: wire.Parsed, result: dict[str, Any]) -> None:
+        await self.farewell(connection, "left")
+
+    async def _sync(self, connection: Connection, message: wire.RoomSync) -> dict[str, Any]:
+        if connection.consilium is None or connection.seat is None:
+            raise Forbidden("not_a_member")
+        answer, admitted = await self.calls.run(
+            self._snapshot, connection.consilium, connection.seat, message.since
+        )
+        connection.admitted = admitted
+        room = self.sessions.room_of(connection)
+        if admitted and room is not None:
+            await self.sio.enter_room(connection.sid, str(room.id))
+            answer["presence"] = room.devices()
+            answer["viewer"] = room.view
+        return answer
+
+    def _snapshot(self, consilium_id: UUID, seat_id: UUID, since: int) -> tuple[dict[str, Any], bool]:
+        with self.service.parts.store.read() as reader:
+            scene = load(reader, consilium_id, now())
+            entries = reader.events("consilium", consilium_id, since, MISSED_LIMIT) if since else []
+        seat = access.seat_by_id(scene.consilium, seat_id)
+        admitted = seat.admission is Admission.ADMITTED
+        may_admit = access.may_admit(scene.consilium, seat)
+        missed = [
+            {"seq": one.seq, "at": one.at.isoformat(), "name": one.name, "data": data}
+            for one in entries
+            if admitted and one.event is not None
+            if (data := public(one.event, seat, may_admit=may_admit)) is not None
+        ]
+        return {"seq": scene.seq, "snapshot": snapshot(scene, seat), "missed": missed}, admitted
+
+    async def _presence(self, connection: Connection, message: wire.PresenceSet) -> dict[str, Any]:
+        room = self._inside(connection)
+        connection.devices = {"mic": message.mic, "camera": message.camera, "screen": message.screen}
+        people = {"people": {str(connection.seat): connection.devices}}
+        await self.sio.emit("presence", people, room=str(room.id))
+        return {}
+
+    async def _viewer(self, connection: Connection, message: wire.ViewerMove) -> dict[str, Any]:
+        """Volatile: only the presenter is heard, the last state is kept for those who come later."""
+        room = self._inside(connection)
+        if not await self.calls.run(self._presents, room.id, connection.seat):
+            raise Forbidden("not_your_role", need="presenter")
+        room.view = {**wire.ok(_plain(message)), "seat": str(connection.seat)}
+        del room.view["ok"]
+        await self.sio.emit("viewer.move", room.view, room=str(room.id), skip_sid=connection.sid)
+        return {}
+
+    def _presents(self, consilium_id: UUID, seat_id: UUID | None) -> bool:
+        with self.service.parts.store.read() as reader:
+            consilium = reader.consilium(consilium_id)
+        seat = consilium.seat(seat_id)
+        return seat is not None and access.may_present(consilium, seat)
+
+    def _inside(self, connection: Connection) -> Room:
+        room = self.sessions.room_of(connection)
+        if room is None or not connection.admitted:
+            raise Forbidden("not_admitted")
+        return room
+
+    # --- upkeep -------------------------------------------------------------------------------------
+
+    async def _upkeep(self) -> None:
+        """Every three seconds: heartbeats to the database, devices to the room, ended sessions out."""
+        while True:
+            await asyncio.sleep(UPKEEP_EVERY)
+            try:
+                await self._keep_up()
+            except Exception:
+                log.exception("upkeep failed")
+
+    async def _keep_up(self) -> None:
+        for room in list(self.sessions.rooms.values()):
+            present = [seat for seat, one in room.connections.items() if one.admitted]
+            if present:
+                await self.calls.run(touch, self.service.parts, room.id, present, now())
+                await self.sio.emit("presence", {"people": room.devices()}, room=str(room.id))
+        connections = list(self.sessions.by_sid.values())
+        alive = await self.calls.run(self._alive, {one.session_id for one in connections})
+        for one in connections:
+            one.last_seen = now()
+            if one.session_id not in alive:
+                await self.farewell(one, "signed_out")
+
+    def _alive(self, session_ids: set[UUID]) -> set[UUID]:
+        with self.service.parts.store.read() as reader:
+            return {one for one in session_ids if tokens.session_alive(reader, one)}
+
+    async def _find_lost(self) -> None:
+        """After a restart: people the database still calls present get the same grace to come back."""
+        await asyncio.sleep(GRACE)
+        for consilium, seat, last_seen in await self.calls.run(self._online):
+            room = self.sessions.rooms.get(consilium)
+            if room is None or (seat not in room.connections and seat not in room.leaving):
+                await self._lose(consilium, seat, last_seen)
+
+    def _online(self) -> list[tuple[UUID, UUID, datetime]]:
+        with self.service.parts.store.read() as reader:
+            where = consilia.c.status.in_(("open", "planned"))
+            found = reader.all(Consilium, where)
+        return [
+            (consilium.id, seat.id, seat.last_seen or now())
+            for consilium in found
+            for seat in consilium.seats
+            if seat.online
+        ]
+
+    async def _dial(self, client: MediaClient) -> None:
+        """The client goes on trying by itself; this only says once that the first attempt failed."""
+        try:
+            await client.connect()
+        except MediaError as error:
+            log.warning("media worker not reached yet", extra={"reason": error.code})
+
+    def _media_clients(self, settings: Settings) -> dict[str, MediaClient]:
+        key = settings.media_key_file.read_text().strip() if settings.media_key_file else ""
+        return {
+            address: MediaClient(address, self._listener(address), key=key)
+            for address in settings.media_controls
+        }
+
+    def _listener(self, address: str) -> Any:
+        return lambda event: self.rtc.worker_event(address, event)
+
+    def _own(self, work: Any, name: str) -> None:
+        task = asyncio.ensure_future(work)
+        task.set_name(name)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+
+def _plain(message: wire.ViewerMove) -> dict[str, Any]:
+    pointer = {"x": message.pointer.x, "y": message.pointer.y} if message.pointer else None
+    return {
+        "document": str(message.document),
+        "page": message.page,
+        "zoom": message.zoom,
+        "x": message.x,
+        "y": message.y,
+        "pointer": pointer,
+    }
