@@ -50,10 +50,11 @@ class CannotStart(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One child: `arguments` follow the Python interpreter."""
+    """One child: `arguments` follow the Python interpreter, `variables` come on top of the settings."""
 
     name: str
     arguments: tuple[str, ...]
+    variables: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(slots=True)
@@ -274,7 +275,7 @@ class Supervisor:
             out = None if shown else stack.enter_context(self._output(child.part.name))
             child.process = subprocess.Popen(
                 [sys.executable, *child.part.arguments],
-                env=self._environment,
+                env={**self._environment, **dict(child.part.variables)},
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=out,
@@ -357,14 +358,27 @@ def parts_of_one_machine(settings: Settings) -> tuple[Part, ...]:
     """Edge, worker, one media process per local control address and, in demonstration mode, the registry."""
     local = [address for address in settings.media_controls if address.startswith("unix:")]
     media = [_media(settings, number, address) for number, address in enumerate(local, start=1)]
-    registry = [Part("registry", ("-m", "web.simulator"))] if settings.demo else []
-    return (*media, *registry, Part("worker", ("-m", "consilium.tasks")), Part("edge", ("-m", "web.edge")))
+    return (
+        *media,
+        *([_registry(settings)] if settings.demo else []),
+        Part("worker", ("-m", "consilium.tasks")),
+        Part("edge", ("-m", "web.edge")),
+    )
 
 
 def _media(settings: Settings, number: int, control: str) -> Part:
     name = f"media-{number}"
     bound = ("--address", *settings.media_addresses) if settings.media_addresses else ()
     return Part(name, ("-m", "media", "--name", name, "--control", control, *bound))
+
+
+def _registry(settings: Settings) -> Part:
+    """The simulator; it believes the edge's certificate, which in a demonstration nobody else vouches for."""
+    where = ("--port", str(settings.registry_port), "--data", str(settings.data_dir / "registry"))
+    bases = dict.fromkeys([settings.public_origin, local_url(settings, "")])
+    products = [word for base in bases for word in ("--product", base)]
+    trusted = (("SSL_CERT_FILE", str(settings.tls_cert)),) if settings.tls_cert else ()
+    return Part("registry", ("-m", "web.simulator", *where, *products), trusted)
 
 
 def overridden(env: Mapping[str, str], **changes: object) -> dict[str, str]:
