@@ -128,7 +128,10 @@ class DemoAuthority:
                 write_private(self.folder / "revoked.jsonl", _journal(revoked))
 
     def crl(self, at: datetime) -> bytes:
-        """A fresh revocation list, DER: this moment to a week later, number growing with time."""
+        """A fresh revocation list, DER: this moment to a week later, number growing with time.
+
+        The same moment and the same revocations give the same bytes, so a repeated seal repeats its package.
+        """
         builder = x509.CertificateRevocationListBuilder().issuer_name(self.certificate.subject)
         builder = builder.last_update(at).next_update(at + CRL_LIFE)
         for serial, (moment, reason) in sorted(self._revoked().items()):
@@ -136,7 +139,8 @@ class DemoAuthority:
                 builder = builder.add_revoked_certificate(_entry(serial, moment, reason))
         builder = builder.add_extension(x509.CRLNumber(int(at.timestamp() * 1000)), critical=False)
         builder = builder.add_extension(self._authority_key(), critical=False)
-        return builder.sign(self.key.private, hashes.SHA256()).public_bytes(Encoding.DER)
+        signed = builder.sign(self.key.private, hashes.SHA256(), ecdsa_deterministic=True)
+        return signed.public_bytes(Encoding.DER)
 
     def trust(self, at: datetime) -> TrustStore:
         """What a verifier believes at that moment: this root and a fresh revocation list."""
