@@ -392,7 +392,7 @@ class MediaClient:
         for future in self._pending.values():
             if not future.done():
                 future.set_exception(Unreachable(f"media worker lost: {reason}"))
-        if was_up:
+        if was_up and not self._closed:
             self._tell({"event": "worker.down", "reason": reason})
 
 

@@ -58,7 +58,7 @@ def vet(text: str, max_sections: int) -> Vetted:
         raise BadSdp(f"more than {MAX_CANDIDATES} candidates")
     _check_fingerprints(lines)
     kept = [line for line in lines if not line.startswith(("a=candidate:", "a=end-of-candidates"))]
-    stripped = "\r\n".join(kept) + "\r\n"
+    stripped = "\r\n".join(_open_bundle_only(kept)) + "\r\n"
     ufrag, sections = _check_structure(_parse(stripped))
     candidates = tuple(c for c in map(parse_candidate, found) if c is not None)
     return Vetted(stripped, ufrag, sections, candidates)
@@ -84,6 +84,19 @@ def _check_fingerprints(lines: list[str]) -> None:
         raise BadSdp("no fingerprint: who is on the other side could not be checked")
     if not all(_FINGERPRINT.match(value) for value in values):
         raise BadSdp("fingerprint of an unknown kind")
+
+
+def _open_bundle_only(lines: list[str]) -> list[str]:
+    """Give bundle-only m-lines a port: Firefox offers all but the first with port 0 (RFC 9143, section 6)."""
+    opened: list[str] = []
+    section = 0
+    for line in lines:
+        if line.startswith("m="):
+            section = len(opened)
+        opened.append(line)
+        if line == "a=bundle-only":
+            opened[section] = re.sub(r"^(m=\w+) 0 ", r"\1 9 ", opened[section])
+    return opened
 
 
 def _parse(text: str) -> SessionDescription:

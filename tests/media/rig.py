@@ -5,6 +5,7 @@ import contextlib
 import fractions
 import math
 import struct
+import sys
 import time
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
@@ -26,14 +27,19 @@ ROOM = {"room": "r1", "epoch": 1}
 
 
 class Relay:
-    """The worker, a connected client, and everything the client was told."""
+    """A worker seen through a connected client, and everything the client was told."""
 
-    def __init__(self, worker: Worker, server: ControlServer, client: MediaClient, events: "Events") -> None:
-        self.worker = worker
-        self.server = server
+    def __init__(self, client: MediaClient, events: "Events", worker: Worker | None = None) -> None:
         self.client = client
         self.events = events
         self.ask = client.request
+        self._worker = worker
+
+    @property
+    def worker(self) -> Worker:
+        """The worker itself, when it lives in this process."""
+        assert self._worker is not None
+        return self._worker
 
 
 class Events:
@@ -73,11 +79,42 @@ async def running_relay(folder: Path, capacity: int = 50) -> AsyncIterator[Relay
     client = MediaClient(server.address, events)
     await client.connect()
     try:
-        yield Relay(worker, server, client, events)
+        yield Relay(client, events, worker)
     finally:
         await client.close()
         await worker.close("test is over")
         await server.close("test is over")
+
+
+@contextlib.asynccontextmanager
+async def running_process(folder: Path, *arguments: str) -> AsyncIterator[asyncio.subprocess.Process]:
+    """`python -m media` with its control channel at `folder`/media.sock, on 127.0.0.1."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "media",
+        *("--name", "media-test", "--control", f"unix:{folder}/media.sock", "--address", "127.0.0.1"),
+        *arguments,
+    )
+    try:
+        yield process
+    finally:
+        if process.returncode is None:
+            process.terminate()
+        await process.wait()
+
+
+@contextlib.asynccontextmanager
+async def relay_process(folder: Path, *arguments: str) -> AsyncIterator[Relay]:
+    """The same as it runs in production: a process of its own."""
+    async with running_process(folder, *arguments):
+        events = Events()
+        client = MediaClient(f"unix:{folder}/media.sock", events)
+        await client.connect(timeout=15)
+        try:
+            yield Relay(client, events)
+        finally:
+            await client.close()
 
 
 class Tone(MediaStreamTrack):

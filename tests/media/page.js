@@ -1,0 +1,67 @@
+// What a browser does with the relay, small enough to be driven from Python.
+window.rig = {
+  sending: null, receiving: null,
+
+  // Candidates as they come, for Python to carry to the relay.
+  collect(pc) {
+    const found = [];
+    const done = new Promise((resolve) => {
+      pc.onicecandidate = ({candidate}) => candidate ? found.push(candidate.toJSON()) : resolve(found);
+    });
+    pc.gathered = done;
+    return pc;
+  },
+
+  gathered(name) { return this[name].gathered; },
+
+  async publish() {
+    const stream = await navigator.mediaDevices.getUserMedia(
+      {audio: true, video: {width: 320, height: 180, frameRate: 10}});
+    this.sending = this.collect(new RTCPeerConnection({iceServers: [], bundlePolicy: "max-bundle"}));
+    this.sending.addTransceiver(stream.getAudioTracks()[0], {direction: "sendonly"});
+    this.sending.addTransceiver(stream.getVideoTracks()[0], {direction: "sendonly"});
+    return this.offer();
+  },
+
+  async share() {
+    const canvas = document.createElement("canvas");
+    canvas.width = 320; canvas.height = 180;
+    const context = canvas.getContext("2d");
+    let n = 0;
+    setInterval(() => { context.fillStyle = `hsl(${n++ % 360} 80% 50%)`; context.fillRect(0, 0, 320, 180); }, 100);
+    this.sending.addTransceiver(canvas.captureStream(10).getVideoTracks()[0], {direction: "sendonly"});
+    return this.offer();
+  },
+
+  async offer() {
+    await this.sending.setLocalDescription();
+    return this.sending.localDescription.sdp;
+  },
+
+  async answered(sdp) { await this.sending.setRemoteDescription({type: "answer", sdp}); return true; },
+
+  async subscribe(sdp) {
+    this.receiving = this.collect(new RTCPeerConnection({iceServers: [], bundlePolicy: "max-bundle"}));
+    this.receiving.ontrack = ({track}) => {
+      const element = document.createElement(track.kind);
+      element.autoplay = true;
+      element.srcObject = new MediaStream([track]);
+      document.body.append(element);
+    };
+    await this.receiving.setRemoteDescription({type: "offer", sdp});
+    await this.receiving.setLocalDescription();
+    return this.receiving.localDescription.sdp;
+  },
+
+  async received() {
+    const byMid = {};
+    for (const report of (await this.receiving.getStats()).values()) {
+      if (report.type === "inbound-rtp") {
+        byMid[report.mid] = {kind: report.kind, packets: report.packetsReceived, frames: report.framesDecoded || 0,
+                             width: report.frameWidth || 0, lost: report.packetsLost,
+                             samples: report.totalSamplesReceived || 0, energy: report.totalAudioEnergy || 0};
+      }
+    }
+    return byMid;
+  },
+};
