@@ -254,15 +254,20 @@ def check_registering(plan: Plan, coordinator: Person) -> None:
         raise NotFound
 
 
-def schedule(
-    plan: Plan, sittings: Sequence[Sitting], coordinator: Person, number: str, at: datetime
-) -> tuple[Consilium, list[Event], dict[UUID, list[Event]]]:
-    """The consilium, its events, and the events of each case. The caller has looked everybody up."""
+def require_plannable(plan: Plan, coordinator: Person, at: datetime) -> None:
+    """Everything but the composition: who plans, when, which cases, who registers."""
     if "coordinator" not in coordinator.duties:
         raise Forbidden("forbidden")
     check_time(plan.scheduled_at, at)
     check_cases(plan, coordinator)
     check_registering(plan, coordinator)
+
+
+def schedule(
+    plan: Plan, sittings: Sequence[Sitting], coordinator: Person, number: str, at: datetime
+) -> tuple[Consilium, list[Event], dict[UUID, list[Event]]]:
+    """The consilium, its events, and the events of each case. The caller has looked everybody up."""
+    require_plannable(plan, coordinator, at)
     check_composition(plan, sittings)
     consilium = _consilium(plan, coordinator, number, at)
     _seat(consilium, sittings)
