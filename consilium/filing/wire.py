@@ -227,6 +227,11 @@ def printable(text: str) -> str:
     return "".join(char if char.isprintable() else " " for char in text).strip()
 
 
+def partner_secret(secret_key: str) -> bytes:
+    """The secret shared with the registry, derived from the product's own so that neither reveals the other."""
+    return hmac.new(secret_key.encode(), b"consilium registry partner", hashlib.sha256).hexdigest().encode()
+
+
 def sign(secret: bytes, purpose: Purpose, target: str, body: bytes, at: datetime) -> dict[str, str]:
     """The two headers that prove a message. `target`: idempotency key (register, find), localUid (pull) or ""."""
     stamp = str(int(at.timestamp()))
