@@ -36,6 +36,7 @@ def build(
         path = _run(_validator(certificate, enclosed, trust, at).async_validate_path())
         links = tuple(link.dump() for link in reversed(list(path.iter_certs(include_root=True))))
         _require_unlisted(links, trust)
+        _require_current_root(links[-1], at)
         return links
     except (errors.PathError, errors.ValidationError) as error:
         raise _translated(error) from error
@@ -59,6 +60,15 @@ def _require_unlisted(links: tuple[bytes, ...], trust: TrustStore) -> None:
             entry = listed.get_revoked_certificate_by_serial_number(link.serial_number)
             if entry is not None and listed.is_signature_valid(issuer.public_key()):  # type: ignore[arg-type]
                 raise SignatureRefused("REVOKED", since=entry.revocation_date_utc)
+
+
+def _require_current_root(root: bytes, at: datetime) -> None:
+    """Refuse a root outside its own dates; the library, like RFC 5280, asks nothing of an anchor."""
+    certificate = load_der_x509_certificate(root)
+    if at < certificate.not_valid_before_utc:
+        raise SignatureRefused("CERT_NOT_YET_VALID", since=certificate.not_valid_before_utc)
+    if at > certificate.not_valid_after_utc:
+        raise SignatureRefused("CERT_EXPIRED", until=certificate.not_valid_after_utc)
 
 
 def _validator(

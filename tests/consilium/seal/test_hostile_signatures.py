@@ -120,6 +120,14 @@ def false_root(world: World) -> Case:
     return Case(cms, trust=TrustStore((trusted.certificate,), (), (trusted.crl(), impostor.crl())))
 
 
+def expired_root(world: World) -> Case:
+    """A certificate still valid, under a root that is not."""
+    authority, key = OtherAuthority(AT - timedelta(days=40)), ec.generate_private_key(ec.SECP256R1())
+    authority.at = AT
+    cms = Forgery(key, authority.certify(key.public_key()), DOCUMENT, AT).build()
+    return Case(cms, trust=authority.trust)
+
+
 def issued_by_a_person(world: World) -> Case:
     """A doctor's certificate used as if it were an authority."""
     key = ec.generate_private_key(ec.SECP256R1())
@@ -328,6 +336,7 @@ ATTACKS: list[tuple[str, str, Callable[[World], Case]]] = [
     ("not valid yet", "CERT_NOT_YET_VALID", by_other({}, since=DAY)),
     ("certified with SHA-1", "UNTRUSTED", certified_with_sha1),
     ("a root nobody trusts", "UNTRUSTED", lambda world: replace(by_other({})(world), trust=world.trust)),
+    ("a root that has expired", "CERT_EXPIRED", expired_root),
     ("no trust at all", "UNTRUSTED", lambda world: Case(good(world), trust=TrustStore(()))),
     ("a false root of the right name", "UNTRUSTED", false_root),
     ("certified by a doctor", "UNTRUSTED", issued_by_a_person),
