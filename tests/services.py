@@ -11,7 +11,7 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -53,13 +53,14 @@ def until(ready: Callable[[], bool], what: str, seconds: float = 20.0) -> None:
 
 @contextmanager
 def running(
-    command: Sequence[str], folder: Path, user: str | None = None
+    command: Sequence[str], folder: Path, user: str | None = None, env: Mapping[str, str] | None = None
 ) -> Iterator[subprocess.Popen[bytes]]:
     """A child process with its output in `folder`/log; ended by SIGTERM, after 5 s by SIGKILL."""
     with (folder / "log").open("ab") as log:
         child = subprocess.Popen(
             command,
             cwd=folder,
+            env=env,
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
