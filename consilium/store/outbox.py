@@ -8,9 +8,11 @@ and a worker that was thought dead cannot end what another has taken over.
 from __future__ import annotations
 
 import secrets
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
+from uuid import NAMESPACE_URL, UUID, uuid5
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
@@ -35,6 +37,11 @@ class Leased:
     attempts: int
 
 
+def command_id(kind: str, key: str, step: str = "") -> UUID:
+    """The id of a command that a task gives: the same for every run of the same row, so done once."""
+    return uuid5(NAMESPACE_URL, f"consilium:outbox:{kind}:{key}:{step}")
+
+
 def enqueue(
     connection: sa.Connection,
     kind: str,
@@ -55,7 +62,7 @@ def enqueue(
         attempts=0,
         last_error="",
     ).on_conflict_do_nothing(index_elements=["kind", "key"])
-    return connection.execute(statement).rowcount == 1
+    return connection.execute(statement.returning(outbox.c.id)).first() is not None
 
 
 def again(
@@ -71,11 +78,7 @@ def lease_due(connection: sa.Connection, at: datetime, lease: timedelta, limit: 
     """Take rows that are due and free, or whose lease ran out; those out of attempts become dead."""
     query = (
         sa.select(outbox)
-        .where(
-            outbox.c.status == "waiting",
-            outbox.c.not_before <= at,
-            sa.or_(outbox.c.lease_until.is_(None), outbox.c.lease_until <= at),
-        )
+        .where(*_due(at))
         .order_by(outbox.c.not_before, outbox.c.id)
         .limit(limit)
         .with_for_update(skip_locked=True)
@@ -131,16 +134,32 @@ def back_off(attempts: int) -> timedelta:
     return timedelta(seconds=_random.uniform(first.total_seconds(), ceiling))
 
 
-def next_due(connection: sa.Connection) -> datetime | None:
-    """When the earliest free waiting row wants to run."""
-    query = sa.select(sa.func.min(outbox.c.not_before)).where(outbox.c.status == "waiting")
-    return connection.execute(query).scalar()
+def any_due(connection: sa.Connection, at: datetime) -> bool:
+    """Whether `lease_due` would find anything: a look that takes no write lock."""
+    return connection.execute(sa.select(outbox.c.id).where(*_due(at)).limit(1)).first() is not None
+
+
+def unstarted(connection: sa.Connection, leases: Collection[str]) -> set[str]:
+    """Which of these tokens still wait to be started."""
+    query = sa.select(outbox.c.lease).where(outbox.c.status == "waiting", outbox.c.lease.in_(leases))
+    return set(connection.execute(query).scalars())
+
+
+def forget(connection: sa.Connection, kind: str, before: datetime) -> None:
+    """Drop rows of a recurring kind that are done."""
+    where = (outbox.c.kind == kind, outbox.c.status == "done", outbox.c.ended_at < before)
+    connection.execute(sa.delete(outbox).where(*where))
 
 
 def counts(connection: sa.Connection) -> dict[str, int]:
     """How many rows wait, are done, are dead: for the health page."""
     query = sa.select(outbox.c.status, sa.func.count()).group_by(outbox.c.status)
     return {row[0]: row[1] for row in connection.execute(query)}
+
+
+def _due(at: datetime) -> tuple[sa.ColumnElement[bool], ...]:
+    free = sa.or_(outbox.c.lease_until.is_(None), outbox.c.lease_until <= at)
+    return (outbox.c.status == "waiting", outbox.c.not_before <= at, free)
 
 
 def _held(row_id: int, lease: str) -> tuple[sa.ColumnElement[bool], ...]:

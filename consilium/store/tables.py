@@ -344,6 +344,14 @@ sign_in_failures = sa.Table(
     sa.Column("at", Moment, nullable=False),
     sa.Index("ix_sign_in_failures_subject", "subject", "at"),
 )
+placements = sa.Table(
+    "placements",
+    metadata,
+    sa.Column("room_id", sa.Uuid, primary_key=True),
+    sa.Column("worker", sa.Text, nullable=False),
+    sa.Column("epoch", sa.Integer, nullable=False),
+    sa.Column("at", Moment, nullable=False),
+)
 
 # Unique index -> code of the Conflict a person sees.
 CODES: dict[str, str] = {
