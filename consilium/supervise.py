@@ -234,7 +234,7 @@ class Supervisor:
                 return False
             hopeless = [child for child in self._children if child.deaths >= TRIES_BEFORE_HEALTHY]
             if hopeless or time.monotonic() > end:
-                raise CannotStart(self._last_words(hopeless or self._children))
+                raise CannotStart(f"{self._last_words(hopeless or self._children)}\n{url}: {asked(url)[1]}")
         self._healthy = True
         return True
 
@@ -333,7 +333,12 @@ def _signal_group(process: subprocess.Popen[bytes], number: signal.Signals) -> N
 
 
 def answers(url: str) -> bool:
-    """Whether the edge says 200; no proxy, and no look at its certificate: it is our own child."""
+    """Whether the edge says 200."""
+    return asked(url)[0] == 200
+
+
+def asked(url: str) -> tuple[int, str]:
+    """Status and first words of the edge's answer, 0 without one; no proxy, and no look at our own certificate."""
     unchecked = ssl.create_default_context()
     unchecked.check_hostname = False
     unchecked.verify_mode = ssl.CERT_NONE
@@ -341,10 +346,13 @@ def answers(url: str) -> bool:
         urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=unchecked)
     )
     try:
-        with opener.open(url, timeout=1.0) as response:
-            return bool(response.status == 200)
-    except (urllib.error.URLError, OSError):
-        return False
+        with opener.open(url, timeout=2.0) as response:
+            return response.status, response.read(1000).decode(errors="replace")
+    except urllib.error.HTTPError as answer:
+        with answer:
+            return answer.code, answer.read(1000).decode(errors="replace")
+    except (urllib.error.URLError, OSError) as error:
+        return 0, str(error)
 
 
 def local_url(settings: Settings, path: str) -> str:
