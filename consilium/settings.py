@@ -173,7 +173,7 @@ class _Reader:
             registry_url=self.url("registry_url", ("http", "https"))
             or (f"http://127.0.0.1:{registry_port}" if demo else None),
             registry_port=registry_port,
-            semd_dir=self.path("semd_dir"),
+            semd_dir=semd_dir.resolve() if (semd_dir := self.path("semd_dir")) else None,
             worker_concurrency=self.number("worker_concurrency", 2, 1, 64),
             lease_seconds=self.number("lease_seconds", 30, 1, 3600),
             language=self.language(),

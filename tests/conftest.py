@@ -17,11 +17,15 @@ from tests import services
 ROOT = Path(__file__).resolve().parent.parent
 
 
+if named := os.environ.get("CONSILIUM_SEMD_DIR"):
+    # A relative setting counts from the checkout; child processes run in folders of their own.
+    os.environ["CONSILIUM_SEMD_DIR"] = str((ROOT / named).resolve())
+
+
 def official_files() -> Path | None:
-    """The folder with nsi/ and guides/, or None; a relative setting counts from the checkout."""
-    named = os.environ.get("CONSILIUM_SEMD_DIR")
-    folder = (ROOT / named).resolve() if named else None
-    return folder if folder and (folder / "nsi").is_dir() else None
+    """The folder with nsi/ and guides/, or None."""
+    folder = Path(os.environ.get("CONSILIUM_SEMD_DIR") or ROOT / "nowhere")
+    return folder if (folder / "nsi").is_dir() else None
 
 
 # Marker -> how to find the part, and what to do when it is missing.
