@@ -68,7 +68,7 @@ def listening(settings: Settings) -> set[str]:
     for pid in processes(settings).values():
         for entry in Path(f"/proc/{pid}/fd").iterdir():
             with suppress(FileNotFoundError):
-                sockets.add(os.readlink(entry))
+                sockets.add(str(entry.readlink()))
     rows = [
         line.split()
         for table in ("tcp", "tcp6")

@@ -1,6 +1,7 @@
 """Who may import whom (house plan, section 3). A wrong arrow fails here, by file and line."""
 
 import ast
+import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,7 +17,8 @@ ASYNC = {"aiohttp", "socketio", "engineio", "aiortc", "aioice", "asyncio", "anyi
 ALLOWED = {
     "media": (),
     "consilium": (),
-    "signaling": ("consilium", "media.control"),
+    # The client half of the control channel is control.py's client and the errors it raises.
+    "signaling": ("consilium", "media.control", "media.errors"),
     "web": ("consilium",),
 }
 # Only these files see further: one port for one machine needs both halves.
@@ -190,6 +192,15 @@ def test_private_names_of_aiortc_are_touched_in_one_file():
         if f".{name}" in file.read_text(encoding="utf-8")
     ]
     assert wrong == []
+
+
+def test_the_client_half_of_the_control_channel_brings_no_relay_with_it():
+    """Signaling dials the worker; aiortc, av and their threads stay in the worker's process."""
+    code = "import sys, media.control, media.errors; print([m for m in ('aiortc', 'av', 'aioice') if m in sys.modules])"
+    said = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout
+    assert said.strip() == "[]"
 
 
 def test_a_wrong_arrow_would_be_seen(tmp_path, monkeypatch):
