@@ -18,7 +18,6 @@ from consilium.filing import wire
 from web.simulator.modes import UnknownModeError, parse_mode
 from web.simulator.server import SimulatorSettings, create_app
 
-
 LOG = logging.getLogger(__name__)
 
 

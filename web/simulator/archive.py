@@ -76,8 +76,9 @@ class Archive:
         self._base.executescript(_SCHEMA)
 
     def close(self) -> None:
-        """Close the file."""
-        self._base.close()
+        """Close the file, after whatever a cancelled task left running in its thread."""
+        with self._lock:
+            self._base.close()
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
