@@ -7,7 +7,7 @@ import pytest
 import redis
 import sqlalchemy as sa
 
-from tests import services
+from tests import conftest, services
 
 
 def test_the_throwaway_postgres_keeps_what_it_acknowledged(postgres_url):
@@ -37,8 +37,6 @@ def test_coturn_listens_on_loopback(coturn: services.Turn):
 
 
 def test_a_test_may_not_leave_this_machine():
-    from tests import conftest
-
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as stranger, pytest.raises(PermissionError):
         stranger.sendto(b"x", ("192.0.2.1", 9))
     with pytest.raises(PermissionError):
@@ -50,3 +48,18 @@ def test_a_test_may_not_leave_this_machine():
 def test_the_settings_fixture_keeps_to_the_tests_own_folder(settings, tmp_path):
     assert settings.data_dir == tmp_path / "var"
     assert settings.demo
+
+
+def test_a_missing_part_skips_by_name_and_fails_where_ci_promised_it(monkeypatch):
+    monkeypatch.setitem(conftest.PARTS, "needs_redis", (lambda: None, "apt install redis-server"))
+    monkeypatch.delenv("CI", raising=False)
+    with pytest.raises(pytest.skip.Exception, match="needs_redis: apt install redis-server"):
+        conftest.require("needs_redis")
+    monkeypatch.setenv("CI", "true")
+    with pytest.raises(pytest.fail.Exception, match="needs_redis: apt install redis-server"):
+        conftest.require("needs_redis")
+
+
+def test_every_part_has_its_marker_described(pytestconfig):
+    described = {line.partition(":")[0] for line in pytestconfig.getini("markers")}
+    assert set(conftest.PARTS) <= described
