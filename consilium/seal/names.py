@@ -131,9 +131,13 @@ def require(expected: ExpectedSigner, found: SignerIdentity) -> None:
 
 def _string(node: asn1.Node) -> str:
     try:
-        return node.content.decode(STRINGS[node.tag])
+        text = node.content.decode(STRINGS[node.tag])
     except (KeyError, UnicodeDecodeError) as error:
         raise SignatureRefused("BAD_CERTIFICATE") from error
+    # Control and bidirectional characters would let a name redraw the page or terminal that shows it.
+    if not text.isprintable():
+        raise SignatureRefused("BAD_CERTIFICATE")
+    return text
 
 
 def _digits(number: str) -> str:

@@ -69,7 +69,7 @@ LETTERS = dict(
 
 @dataclass(frozen=True, slots=True)
 class PersonalSignature:
-    """One person's detached signature (CMS, DER) and his role in the consilium, e.g. ``chair``."""
+    """One person's detached signature (CMS, DER) and his role: small Latin letters, digits, hyphens (``chair``)."""
 
     role: str
     cms: bytes
@@ -102,7 +102,11 @@ class PackageContents:
 
 
 def write_package(path: Path, contents: PackageContents) -> str:
-    """Write the package, whole or not at all; the same contents give the same bytes. Returns its SHA-256, hex."""
+    """Write the package, whole or not at all; the same contents give the same bytes. Returns its SHA-256, hex.
+
+    Packs and does not judge: `verify_package` does. Raises PackageRefused for a name that does not fit,
+    SignatureRefused for a signature that cannot be read, OSError when the disk refuses.
+    """
     packed = container.pack(_members(contents))
     container.unpack(packed)
     _write(path, packed)
@@ -183,7 +187,7 @@ def _read(path: Path) -> bytes:
             raise PackageRefused("PACKAGE_TOO_LARGE")
         return path.read_bytes()
     except OSError as error:
-        raise PackageRefused("PACKAGE_FORMAT", what=error.strerror) from error
+        raise PackageRefused("PACKAGE_FORMAT", what="file") from error
 
 
 def _write(path: Path, content: bytes) -> None:

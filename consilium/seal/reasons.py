@@ -1,6 +1,7 @@
 """Every refusal in plain words: code -> (Russian, English). Codes are API and never change meaning."""
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
 
 __all__ = ["REASONS", "sentence"]
 
@@ -34,7 +35,7 @@ REASONS: dict[str, tuple[str, str]] = {
         "The signature is not written in strict DER.",
     ),
     "FORMAT": (
-        "Состав подписи не соответствует формату CAdES-BES: {what}.",
+        "Состав подписи не соответствует формату CAdES-BES.",
         "The signature does not follow the CAdES-BES format: {what}.",
     ),
     "NOT_SIGNED_DATA": (
@@ -46,7 +47,7 @@ REASONS: dict[str, tuple[str, str]] = {
         "The signature carries its own copy of a document; it must be detached.",
     ),
     "SIGNER_COUNT": (
-        "В файле должно быть ровно одна подпись, а найдено: {count}.",
+        "В файле должна быть ровно одна подпись; найдено: {count}.",
         "The file must hold exactly one signature; found: {count}.",
     ),
     # Signed attributes
@@ -182,19 +183,23 @@ REASONS: dict[str, tuple[str, str]] = {
         "This key already has a certificate with another owner.",
     ),
     "CSR_SUBJECT": (
-        "Сведения о владельце сертификата неполны или неверны: {what}.",
-        "The certificate owner's details are incomplete or wrong: {what}.",
+        "Сведения о владельце сертификата неполны или неверны (поле {what}).",
+        "The certificate owner's details are incomplete or wrong (field {what}).",
     ),
     "AUTHORITY_MISSING": (
         "Демонстрационный удостоверяющий центр не создан или повреждён.",
         "The demonstration authority does not exist or is damaged.",
+    ),
+    "TRUST_UNREADABLE": (
+        "Папка доверенных сертификатов не читается.",
+        "The folder of trusted certificates cannot be read.",
     ),
     "KEY_UNREADABLE": (
         "Закрытый ключ не читается: неверный пароль или повреждённый файл.",
         "The private key cannot be read: wrong password or damaged file.",
     ),
     # The package
-    "PACKAGE_FORMAT": ("Пакет не читается: {what}.", "The package cannot be read: {what}."),
+    "PACKAGE_FORMAT": ("Пакет не читается ({what}).", "The package cannot be read ({what})."),
     "PACKAGE_TOO_LARGE": (
         "Пакет больше допустимого предела.",
         "The package is larger than allowed.",
@@ -252,7 +257,15 @@ def sentence(code: str, lang: str, params: Mapping[str, object] | None = None) -
     """The sentence of a code in ``ru`` or ``en``; a missing parameter is shown as a dash."""
     russian, english = REASONS[code]
     template = russian if lang == "ru" else english
-    return template.format_map(_Shown(params or {}))
+    shown = {name: _shown(value, lang) for name, value in (params or {}).items()}
+    return template.format_map(_Shown(shown))
+
+
+def _shown(value: object, lang: str) -> object:
+    if isinstance(value, datetime):
+        moment = value.astimezone(UTC)
+        return f"{moment:%d.%m.%Y %H:%M:%S} UTC" if lang == "ru" else f"{moment:%Y-%m-%d %H:%M:%S} UTC"
+    return value
 
 
 class _Shown(dict[str, object]):

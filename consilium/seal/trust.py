@@ -12,6 +12,8 @@ from consilium.seal.names import names_in
 
 __all__ = ["TrustStore", "certificates_from", "crl_from"]
 
+SUFFIXES = {".crt", ".pem", ".crl"}
+
 
 @dataclass(frozen=True, slots=True)
 class TrustStore:
@@ -25,17 +27,15 @@ class TrustStore:
     def load(cls, folder: Path) -> "TrustStore":
         """Read a folder: `*.crt` and `*.pem` certificates (a self-signed one is a root), `*.crl` lists; PEM or DER.
 
-        Raises SignatureRefused BAD_CERTIFICATE for a file that is neither.
+        Raises SignatureRefused: BAD_CERTIFICATE or NO_CRL for a file that is neither, TRUST_UNREADABLE.
         """
-        files = sorted(folder.iterdir())
-        found = [
-            der
-            for file in files
-            if file.suffix in (".crt", ".pem")
-            for der in certificates_from(file.read_bytes())
-        ]
-        crls = tuple(crl_from(file.read_bytes()) for file in files if file.suffix == ".crl")
-        return cls.sorted_out(found, crls)
+        try:
+            files = {file: file.read_bytes() for file in sorted(folder.iterdir()) if file.suffix in SUFFIXES}
+        except OSError as error:
+            raise SignatureRefused("TRUST_UNREADABLE") from error
+        certificates = [content for file, content in files.items() if file.suffix != ".crl"]
+        crls = [crl_from(content) for file, content in files.items() if file.suffix == ".crl"]
+        return cls.sorted_out((der for content in certificates for der in certificates_from(content)), crls)
 
     @classmethod
     def sorted_out(cls, certificates: Iterable[bytes], crls: Iterable[bytes]) -> "TrustStore":

@@ -15,9 +15,10 @@ from datetime import datetime
 from typing import TypeVar
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
+from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes
 
 from consilium.seal import chain, cms
 from consilium.seal.cms import SignedMessage
@@ -92,7 +93,8 @@ def verify(
 
     ``at`` is the moment to judge certificates and revocation by (aware UTC); ``signer`` is the person or
     organisation waited for (None only where the caller compares himself); ``signing_time`` is the moment the
-    server asked for the signature. Raises SignatureRefused and nothing else.
+    server asked for the signature. Safe in any thread and inside an event loop, though it takes milliseconds.
+    Raises SignatureRefused and nothing else.
     """
     try:
         return _verified(document, cms_der, policy, trust, at, signer, signing_time)
@@ -210,7 +212,7 @@ def _require_reference(message: SignedMessage, der: bytes, certificate: x509.Cer
 
 def _require_key(certificate: x509.Certificate, message: SignedMessage, policy: Policy) -> None:
     kind = SIGNATURES[message.signature_oid][0]
-    match certificate.public_key():
+    match _public_key(certificate):
         case ec.EllipticCurvePublicKey() as key:
             fits, actual = key.curve.name in policy.curves, "ecdsa"
         case rsa.RSAPublicKey() as key:
@@ -226,7 +228,7 @@ def _require_key(certificate: x509.Certificate, message: SignedMessage, policy: 
 def _require_mathematics(
     certificate: x509.Certificate, message: SignedMessage, digest: hashes.HashAlgorithm
 ) -> None:
-    key = certificate.public_key()
+    key = _public_key(certificate)
     try:
         if isinstance(key, ec.EllipticCurvePublicKey):
             key.verify(message.signature, message.attributes, ec.ECDSA(digest))
@@ -281,8 +283,15 @@ def _hash(content: bytes, algorithm: hashes.HashAlgorithm) -> bytes:
     return digest.finalize()
 
 
+def _public_key(certificate: x509.Certificate) -> CertificatePublicKeyTypes:
+    try:
+        return certificate.public_key()
+    except (ValueError, UnsupportedAlgorithm) as error:
+        raise SignatureRefused("WEAK_KEY", key=certificate.public_key_algorithm_oid.dotted_string) from error
+
+
 def _key_name(certificate: x509.Certificate) -> str:
-    match certificate.public_key():
+    match _public_key(certificate):
         case ec.EllipticCurvePublicKey() as key:
             return key.curve.name
         case rsa.RSAPublicKey() as key:

@@ -156,11 +156,33 @@ class OtherAuthority:
 
     def certify_with_sha1(self, public: object) -> bytes:
         """As `certify`, signed the way no library agrees to sign any more."""
-        tree = Tree.read(self.certify(public))
-        body = tree.children[0]
-        body.children[2] = named = Tree.read(algorithm(ECDSA_SHA1))
-        signed = sign_with(self.key, body.write(), hashes.SHA1())
-        tree.children = [body, named, Tree.read(der.bits(signed))]
+        weak = Tree.read(algorithm(ECDSA_SHA1))
+
+        def edit(body: Tree) -> None:
+            body.children[2] = weak
+
+        return self.rewritten(self.certify(public), edit, weak, hashes.SHA1())
+
+    def certify_unknown_key(self, public: object) -> bytes:
+        """A certificate for a key of a kind nobody has heard of."""
+
+        def edit(body: Tree) -> None:
+            body.children[6].children[0].children[0] = Tree.read(der.oid("1.2.3.4"))
+
+        return self.rewritten(self.certify(public), edit)
+
+    def rewritten(
+        self,
+        certificate: bytes,
+        edit: Callable[["Tree"], None],
+        named: "Tree | None" = None,
+        digest: hashes.HashAlgorithm | None = None,
+    ) -> bytes:
+        """A certificate with its body edited, signed again by this authority."""
+        tree = Tree.read(certificate)
+        edit(tree.children[0])
+        signed = sign_with(self.key, tree.children[0].write(), digest or hashes.SHA256())
+        tree.children = [tree.children[0], named or tree.children[1], Tree.read(der.bits(signed))]
         return tree.write()
 
     def crl(

@@ -4,6 +4,7 @@ import base64
 import hashlib
 import random
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -12,7 +13,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
-from cryptography.x509.oid import ExtendedKeyUsageOID
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from consilium.seal import DEMO_ECDSA, ExpectedSigner, SignatureRefused, TrustStore, der, verify
 from consilium.seal.cms import OIDS
@@ -139,10 +140,21 @@ def issued_by_a_person(world: World) -> Case:
     return Case(cms, trust=trust)
 
 
-def certified_with_sha1(world: World) -> Case:
-    authority, key = OtherAuthority(AT), ec.generate_private_key(ec.SECP256R1())
-    issued = authority.certify_with_sha1(key.public_key())
-    return Case(Forgery(key, issued, DOCUMENT, AT).build(), trust=authority.trust)
+def oddly_certified(
+    certify: Callable[[OtherAuthority, ec.EllipticCurvePublicKey], bytes],
+) -> Callable[[World], Case]:
+    def case(world: World) -> Case:
+        authority, key = OtherAuthority(AT), ec.generate_private_key(ec.SECP256R1())
+        issued = certify(authority, key.public_key())
+        return Case(Forgery(key, issued, DOCUMENT, AT).build(), trust=authority.trust)
+
+    return case
+
+
+def named(text: str) -> Callable[[World], Case]:
+    """A signer whose certificate bears this name."""
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, text)])
+    return by_other({}, subject=subject)
 
 
 def indefinite(world: World) -> Case:
@@ -302,6 +314,7 @@ ATTACKS: list[tuple[str, str, Callable[[World], Case]]] = [
         "WEAK_KEY",
         by_other({"key": forge.rsa_key(1024), "signature_oid": forge.RSA_SHA256}),
     ),
+    ("a key of an unknown kind", "WEAK_KEY", oddly_certified(OtherAuthority.certify_unknown_key)),
     ("the document changed", "DIGEST_MISMATCH", lambda world: Case(good(world), document=DOCUMENT + b" ")),
     (
         "line ends changed",
@@ -332,9 +345,11 @@ ATTACKS: list[tuple[str, str, Callable[[World], Case]]] = [
     ("an authority signs", "CA_AS_SIGNER", by_other({}, ca=True)),
     ("a certificate for key exchange", "KEY_USAGE", by_other({}, usage=("key_agreement",))),
     ("a certificate for web servers", "EKU_ROLE", by_other({}, extended=ExtendedKeyUsageOID.SERVER_AUTH)),
+    ("a name that redraws the terminal", "BAD_CERTIFICATE", named("\x1b[2JИванова")),
+    ("a name that runs backwards", "BAD_CERTIFICATE", named("Ива\u202eнова")),
     ("expired", "CERT_EXPIRED", by_other({}, since=-2 * DAY, until=-DAY)),
     ("not valid yet", "CERT_NOT_YET_VALID", by_other({}, since=DAY)),
-    ("certified with SHA-1", "UNTRUSTED", certified_with_sha1),
+    ("certified with SHA-1", "UNTRUSTED", oddly_certified(OtherAuthority.certify_with_sha1)),
     ("a root nobody trusts", "UNTRUSTED", lambda world: replace(by_other({})(world), trust=world.trust)),
     ("a root that has expired", "CERT_EXPIRED", expired_root),
     ("no trust at all", "UNTRUSTED", lambda world: Case(good(world), trust=TrustStore(()))),
@@ -362,6 +377,7 @@ ATTACKS: list[tuple[str, str, Callable[[World], Case]]] = [
         "NO_CRL",
         with_crls(lambda authority, serial: (authority.crl(key=ec.generate_private_key(ec.SECP256R1())),)),
     ),
+    ("a list that is rubbish", "CHECK_FAILED", with_crls(lambda authority, serial: (b"rubbish",))),
     (
         "a list out of date",
         "CRL_STALE",
@@ -431,6 +447,27 @@ def test_the_forger_makes_a_good_signature_when_nothing_is_changed(world: World)
         signing_time=AT,
     )
     assert held.signer.snils == "11223344595"
+
+
+def test_a_moment_is_spoken_in_the_language_of_the_reader() -> None:
+    refused = SignatureRefused("CERT_EXPIRED", until=AT)
+    assert "23.11.2026 09:30:15 UTC" in refused.message("ru")
+    assert "2026-11-23 09:30:15 UTC" in refused.message("en")
+
+
+def test_verdicts_do_not_depend_on_what_other_threads_verify(world: World) -> None:
+    honest, trust = good(world), world.trust
+
+    def judged(number: int) -> str:
+        cms = honest if number % 2 else flipped(honest)
+        try:
+            verify(DOCUMENT, cms, policy=DEMO_ECDSA, trust=trust, at=AT, signer=world.chair.expected)
+        except SignatureRefused as refused:
+            return refused.code
+        return "OK"
+
+    with ThreadPoolExecutor(8) as pool:
+        assert list(pool.map(judged, range(200))) == ["BAD_SIGNATURE", "OK"] * 100
 
 
 def test_every_refusal_has_a_sentence_in_both_languages() -> None:

@@ -158,6 +158,24 @@ def test_a_changed_byte_in_a_file_is_refused_even_when_packed_well(
     assert not report.held
 
 
+def test_damage_behind_a_renewed_manifest_is_reported_and_never_escapes(world: World, package: Path) -> None:
+    """A forger inside the organisation damages one file and seals again: a report, never another error."""
+    chance, names = random.Random(11), [name for name in MEMBERS if not name.startswith("META-INF")]
+    names += ["evidence/certs/01-ca.crt", "evidence/crl/01-ca.crl"]
+    for _ in range(300):
+        name, place = chance.choice(names), chance.random()
+
+        def edit(members: dict[str, bytes], name: str = name, place: float = place) -> None:
+            content = members[name]
+            cut = int(place * len(content))
+            members[name] = content[:cut] + chance.randbytes(3) + content[cut + chance.randrange(6) :]
+
+        report = verify_package(changed(package, resealed(world, edit)), roots=world.trust)
+        unsigned = name in ("audit/chain.jsonl", "VERIFY.txt") or name.startswith("evidence/")
+        assert unsigned or not report.held, name
+        assert "CHECK_FAILED" not in codes(report).values()
+
+
 def test_an_added_and_a_removed_file_are_refused(world: World, package: Path) -> None:
     def add(members: dict[str, bytes]) -> None:
         members["signatures/03-expert.sig"] = members["signatures/02-member.sig"]

@@ -20,7 +20,15 @@ from pyhanko.sign.validation import async_validate_detached_cms
 from pyhanko_certvalidator import ValidationContext
 from pyhanko_certvalidator.registry import SimpleCertificateStore
 
-from consilium.seal import DEMO_ECDSA, POLICIES, RequestRefused, SoftwareKey, TrustStore, verify
+from consilium.seal import (
+    DEMO_ECDSA,
+    POLICIES,
+    RequestRefused,
+    SignatureRefused,
+    SoftwareKey,
+    TrustStore,
+    verify,
+)
 from consilium.seal.policy import Policy
 from tests.conftest import ROOT
 from tests.consilium.seal import forge
@@ -210,6 +218,14 @@ def test_trust_is_read_from_a_folder_of_pem_and_der_files(tmp_path: Path) -> Non
     (tmp_path / "notes.txt").write_text("not a certificate")
     trust = TrustStore.load(tmp_path)
     assert (trust.roots, trust.intermediates, len(trust.crls)) == ((root.certificate,), (link,), 1)
+
+
+def test_a_folder_of_trust_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(SignatureRefused, match="TRUST_UNREADABLE"):
+        TrustStore.load(tmp_path / "missing")
+    (tmp_path / "root.crt").write_bytes(b"rubbish")
+    with pytest.raises(SignatureRefused, match="BAD_CERTIFICATE"):
+        TrustStore.load(tmp_path)
 
 
 def test_a_name_may_be_longer_than_thirty_two_russian_letters(world: World) -> None:
