@@ -143,7 +143,7 @@ def _sign(row: Row, cms: bytes, certificate: bytes, signed_at: datetime) -> None
     row.challenge = ""
 
 
-def release(protocol: Protocol, signature_id: UUID, by: UUID, reason: str) -> list[Event]:
+def release(protocol: Protocol, signature_id: UUID, by: UUID, reason: str, at: datetime) -> list[Event]:
     """The chair ends the wait for somebody else, with a reason; one signature at least must remain."""
     require_signing(protocol)
     _require_reason(reason)
@@ -159,12 +159,13 @@ def release(protocol: Protocol, signature_id: UUID, by: UUID, reason: str) -> li
     row.status = SignatureStatus.RELEASED
     row.reason = reason
     row.decided_by = by
+    row.signed_at = at
     protocol.revision += 1
     released = SignerReleased(person=row.person_id, version=protocol.version, by=by, reason=reason)
     return [released, *_complete(protocol)]
 
 
-def release_dissent(protocol: Protocol, paper_id: UUID, by: UUID, reason: str) -> list[Event]:
+def release_dissent(protocol: Protocol, paper_id: UUID, by: UUID, reason: str, at: datetime) -> list[Event]:
     """The wait for a dissent's own signature ends; its text stays in the protocol."""
     require_signing(protocol)
     _require_reason(reason)
@@ -172,6 +173,7 @@ def release_dissent(protocol: Protocol, paper_id: UUID, by: UUID, reason: str) -
     require_awaited(row)
     row.status = SignatureStatus.RELEASED
     row.reason = reason
+    row.signed_at = at
     protocol.revision += 1
     released = DissentReleased(
         person=row.person_id, version=protocol.version, dissent=row.dissent_id, by=by, reason=reason
