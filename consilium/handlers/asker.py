@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
+from consilium.commands import Command
 from consilium.documents.text import check_text, tidy_text
 from consilium.errors import Forbidden, Unauthenticated
 from consilium.model import Person
 
 if TYPE_CHECKING:
     from consilium.service import Context
+
+Table = dict[type[Command], Callable[["Context", Any], dict[str, Any]]]
+"""Command -> handler, of one topic."""
 
 
 def person_of(context: Context) -> Person:

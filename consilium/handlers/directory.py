@@ -23,7 +23,7 @@ from consilium.events import (
     RouteOpened,
     SettingsChanged,
 )
-from consilium.handlers.asker import person_of, tidied
+from consilium.handlers.asker import Table, person_of, tidied
 from consilium.model import Body, BodyMember, Certificate, Person, Route
 from consilium.rules import request, schedule
 from consilium.seal.authority import DemoAuthority, PersonSubject
@@ -242,7 +242,7 @@ def _record(context: Context, event: DirectoryEvent, organisation_id: UUID) -> N
     context.tx.record(event, organisation_id, organisation_id, context.actor)
 
 
-HANDLERS = {
+HANDLERS: Table = {
     c.ChangeSettings: change_settings,
     c.ChangePassword: change_password,
     c.AddPerson: add_person,

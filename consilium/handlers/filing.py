@@ -36,7 +36,7 @@ from consilium.filing.port import (
     idempotency_key,
 )
 from consilium.filing.states import FilingState, Status
-from consilium.handlers.asker import person_of, require_system
+from consilium.handlers.asker import Table, person_of, require_system
 from consilium.handlers.requests import record as record_case
 from consilium.model import Case, CaseStatus, FilingStatus, Protocol
 from consilium.rules import signing
@@ -192,7 +192,7 @@ def _record(context: Context, protocol: Protocol, happened: list[Event]) -> None
         context.tx.record(event, protocol.id, protocol.organisation_id, context.actor)
 
 
-HANDLERS = {
+HANDLERS: Table = {
     c.FileAgain: file_again,
     c.RecordFiling: record_filing,
 }

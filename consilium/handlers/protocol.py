@@ -24,7 +24,7 @@ from consilium.documents.facts import ProtocolKind
 from consilium.errors import Conflict, Invalid, NotFound
 from consilium.events import CaseSealed, DraftWritten, Event, SigningCompleted
 from consilium.handlers import filing
-from consilium.handlers.asker import person_of, require_system, tidied
+from consilium.handlers.asker import Table, person_of, require_system, tidied
 from consilium.handlers.requests import record as record_case
 from consilium.model import (
     AgendaItem,
@@ -375,7 +375,7 @@ def record(context: Context, protocol: Protocol, happened: Sequence[Event]) -> N
         context.tx.record(event, protocol.id, protocol.organisation_id, context.actor)
 
 
-HANDLERS = {
+HANDLERS: Table = {
     c.WriteProtocol: write,
     c.FreezeProtocol: freeze,
     c.ReopenProtocol: reopen,

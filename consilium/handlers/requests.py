@@ -9,7 +9,7 @@ from uuid import UUID, uuid4
 from consilium import commands as c
 from consilium.errors import Forbidden, Invalid, NotFound
 from consilium.events import DocumentOpened, Event
-from consilium.handlers.asker import person_of, tidied
+from consilium.handlers.asker import Table, person_of, tidied
 from consilium.model import Case, Consilium, Organisation, Person
 from consilium.rules import request
 
@@ -184,7 +184,7 @@ def record(context: Context, case: Case, happened: list[Event]) -> None:
         context.tx.record(event, case.id, case.sender_id, context.actor)
 
 
-HANDLERS = {
+HANDLERS: Table = {
     c.CreateRequest: create,
     c.SaveRequest: save,
     c.SendRequest: send,

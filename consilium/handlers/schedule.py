@@ -9,7 +9,7 @@ from uuid import UUID
 from consilium import commands as c
 from consilium.errors import Invalid
 from consilium.events import Event
-from consilium.handlers.asker import person_of, tidied
+from consilium.handlers.asker import Table, person_of, tidied
 from consilium.handlers.requests import record as record_case
 from consilium.model import Case, Consilium, Organisation, Person
 from consilium.rules import schedule
@@ -153,7 +153,7 @@ def _tell(context: Context, cases: dict[UUID, Case], told: dict[UUID, list[Event
         record_case(context, cases[case_id], happened)
 
 
-HANDLERS = {
+HANDLERS: Table = {
     c.ScheduleConsilium: schedule_consilium,
     c.RescheduleConsilium: reschedule,
     c.ChangeSeats: change_seats,
