@@ -89,11 +89,12 @@ def verify(reader: Reader, witness: Mapping[UUID, Mapping[int, str]] | None = No
 def _chains(reader: Reader, counted: dict[str, int]) -> dict[Stream, list[str]]:
     """Hashes of every stream in order; the row `seq` is at index seq - 1."""
     query = sa.select(journal).order_by(journal.c.stream_kind, journal.c.stream_id, journal.c.seq)
-    rows = reader.connection.execution_options(yield_per=_BATCH).execute(query).mappings()
     hashes: dict[Stream, list[str]] = {}
-    for stream, own in groupby(rows, key=lambda row: (row["stream_kind"], row["stream_id"])):
-        hashes[stream] = list(_chain(own, counted))
-        counted["streams"] += 1
+    with reader.connection.execute(query.execution_options(yield_per=_BATCH)) as result:
+        rows = result.mappings()
+        for stream, own in groupby(rows, key=lambda row: (row["stream_kind"], row["stream_id"])):
+            hashes[stream] = list(_chain(own, counted))
+            counted["streams"] += 1
     return hashes
 
 
