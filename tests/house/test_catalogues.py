@@ -14,7 +14,8 @@ from tests.conftest import ROOT
 LOCALE = ROOT / "web" / "locale"
 # CLDR plural categories that whole numbers can take in each language.
 FORMS = {"ru": {"one", "few", "many", "other"}, "en": {"one", "other"}}
-KEY = r"[a-z][a-z0-9_]*(?:\.[a-z0-9_]+)+"
+# area.key; a media type keeps its own name: media_type.application/pdf
+KEY = r"[a-z][a-z0-9_]*(?:\.[a-z0-9_]+(?:/[a-z0-9.+-]+)?)+"
 # t("area.key"), t('area.key', …), t(`area.key`), texts.t("…"), data-t="area.key"
 USED = re.compile(rf"\bt\(\s*[\"'`]({KEY})[\"'`]|\bdata-t=\"({KEY})\"")
 # t("area." ~ x), t("area." + x), t(f"area.{x}"), t(`area.${{x}}`): something must stand under the prefix.
