@@ -151,3 +151,9 @@ def edition(kind: ProtocolKind, on: date) -> Edition:
 def registry_kinds() -> frozenset[str]:
     """Every kind code this product files."""
     return frozenset(row.registry_kind for rows in EDITIONS.values() for row in rows if row.registry_kind)
+
+
+def edition_of(template: str) -> Edition | None:
+    """The edition a rendered document names in its templateId; None for anything else."""
+    rows = (row for kind in EDITIONS.values() for row in kind)
+    return next((row for row in rows if row.template == template), None)

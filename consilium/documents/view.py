@@ -68,8 +68,11 @@ def render_html(xml: bytes, language: str = "ru") -> str:
     document = parse_xml(xml)
     if document.tag != f"{{{V3}}}ClinicalDocument":
         raise Invalid("file_refused", reason="not_cda")
+    if language not in LABELS:
+        language = "ru"
     page: str = _template().render(
-        labels=LABELS.get(language, LABELS["ru"]),
+        labels=LABELS[language],
+        language=language,
         title=_text(document, "title"),
         digest=hashlib.sha256(xml).hexdigest(),
         facts=_facts(document),

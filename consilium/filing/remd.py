@@ -133,22 +133,9 @@ def checked_base(url: str, allowed: tuple[str, ...]) -> str:
     """The base address without a trailing slash. Raises FilingError("registry_address") when it is not allowed."""
     parts = urlsplit(url)
     plain = parts.scheme in {"http", "https"} and parts.hostname and not (parts.username or parts.query)
-    if not plain or parts.fragment or not under_allowed_base(url, allowed):
+    if not plain or parts.fragment or not wire.under_allowed_base(url, allowed):
         raise FilingError("The registry's address is not among the allowed ones.", "registry_address")
     return url.rstrip("/")
-
-
-def under_allowed_base(url: str, allowed: tuple[str, ...]) -> bool:
-    """Whether an address has scheme, host and port of an allowed base and lies under its path."""
-    parts = urlsplit(url)
-    if "\\" in url or ".." in parts.path or "%" in parts.path:
-        return False
-    for base in map(urlsplit, allowed):
-        same_origin = (parts.scheme, parts.netloc) == (base.scheme, base.netloc)
-        folder = base.path.rstrip("/")
-        if same_origin and (parts.path == folder or parts.path.startswith(f"{folder}/")):
-            return True
-    return False
 
 
 def _decode(answer: bytes, kind: type[_Message]) -> _Message:

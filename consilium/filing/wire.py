@@ -14,6 +14,7 @@ import hmac
 from collections.abc import Mapping
 from datetime import UTC, date, datetime
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 from uuid import UUID
 
 import msgspec
@@ -225,6 +226,19 @@ def registry_errors(rows: list[ErrorDto]) -> tuple[RegistryError, ...]:
 def printable(text: str) -> str:
     """Foreign text without control, bidirectional or invisible characters."""
     return "".join(char if char.isprintable() else " " for char in text).strip()
+
+
+def under_allowed_base(url: str, allowed: tuple[str, ...]) -> bool:
+    """Whether an address has scheme, host and port of an allowed base and lies under its path."""
+    parts = urlsplit(url)
+    if "\\" in url or ".." in parts.path or "%" in parts.path:
+        return False
+    for base in map(urlsplit, allowed):
+        same_origin = (parts.scheme, parts.netloc) == (base.scheme, base.netloc)
+        folder = base.path.rstrip("/")
+        if same_origin and (parts.path == folder or parts.path.startswith(f"{folder}/")):
+            return True
+    return False
 
 
 def partner_secret(secret_key: str) -> bytes:

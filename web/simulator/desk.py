@@ -11,7 +11,6 @@ import aiohttp
 
 from consilium.clock import now
 from consilium.filing import wire
-from consilium.filing.remd import under_allowed_base
 from consilium.filing.wire import ErrorDto
 from web.simulator import checks
 from web.simulator.archive import Archive, Entry
@@ -143,7 +142,7 @@ class Desk:
         self.wake()
 
     def _check_address(self, url: str) -> None:
-        if not under_allowed_base(url, self.product_bases):
+        if not wire.under_allowed_base(url, self.product_bases):
             raise ProductAwayError("the address is not among the allowed ones")
 
 

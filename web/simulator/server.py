@@ -19,7 +19,6 @@ from aiohttp.typedefs import Handler
 
 from consilium.clock import now
 from consilium.filing import wire
-from consilium.filing.remd import under_allowed_base
 from web.simulator.archive import Archive, DuplicateError, Entry
 from web.simulator.checks import error
 from web.simulator.desk import Desk, answer_of
@@ -115,7 +114,7 @@ async def register(request: web.Request) -> web.Response:
     if key != one.idempotency_key:
         return _refuse(400, "VALIDATION_ERROR", 49, "Ключ в заголовке отличается от ключа в запросе")
     for url in (one.pull_url, one.callback_url):
-        if not under_allowed_base(url, desk.product_bases):
+        if not wire.under_allowed_base(url, desk.product_bases):
             return _refuse(422, "NO_RMIS", 19, "Адрес системы не зарегистрирован в реестре")
     try:
         entry = await asyncio.to_thread(request.app[ARCHIVE].receive, one, now())
