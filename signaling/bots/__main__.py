@@ -1,0 +1,32 @@
+"""`python -m signaling.bots demo --url http://127.0.0.1:8080 --package PATH`."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import sys
+from pathlib import Path
+
+import aiohttp
+
+from signaling.bots.demo import Demonstration
+from signaling.bots.person import BotGaveUp, BotRefused
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="signaling.bots", description=__doc__)
+    parser.add_argument("play", choices=("demo",))
+    parser.add_argument("--url", required=True)
+    parser.add_argument("--package", type=Path, required=True)
+    options = parser.parse_args()
+    demonstration = Demonstration(options.url, options.package, lambda line: print(line, flush=True))
+    try:
+        asyncio.run(demonstration.play())
+    except (BotGaveUp, BotRefused, aiohttp.ClientError) as error:
+        print(f"  не удалось / failed: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

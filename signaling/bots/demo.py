@@ -1,0 +1,356 @@
+"""A whole consilium by synthetic participants, step by step, each step checked.
+
+Ten people of two organisations: a regional doctor asks, the НМИЦ answers, six meet on video with the
+record in front of them, one disagrees, all sign, the registry takes the document. A step that does not
+hold raises, and the demonstration ends with its sentence.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import json
+import time
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+from PIL import Image, ImageDraw
+
+from consilium.clock import now
+from signaling.bots.person import Bot, BotGaveUp, BotRefused
+from signaling.bots.sections import write_section
+
+BOARD = ("chair", "deputy", "member1", "member2", "secretary", "ivanova")
+"""Those who meet; `expert` and `observer` knock too, the observer is turned away once."""
+
+QUESTION = "Тактика лечения: продолжить неоадъювантную терапию или направить на операцию?"
+WORDING = "Рекомендовать хирургическое лечение в объёме лобэктомии с лимфодиссекцией."
+FIRST_DRAFT = "Рекомендовать хирургическое лечение."
+DISSENT = "Считаю необходимым ещё два курса химиотерапии до операции: ответ опухоли неполный."
+
+
+class Demonstration:
+    """Holds what the steps hand to one another. `say` prints one line of progress."""
+
+    def __init__(self, url: str, package: Path, say: Callable[[str], None]) -> None:
+        self.url = url
+        self.package = package
+        self.say = say
+        self.bots: dict[str, Bot] = {}
+        self.request = ""
+        self.consilium = ""
+        self.protocol = ""
+
+    async def play(self) -> None:
+        """All eleven steps. Raises BotGaveUp or BotRefused at the first that does not hold."""
+        steps: tuple[tuple[str, Callable[[], Awaitable[None]]], ...] = (
+            ("1/11 вход / sign in", self.sign_in),
+            ("2/11 заявка / request", self.ask),
+            ("3/11 консилиум / schedule", self.schedule),
+            ("4/11 проверка связи / media test", self.probe),
+            ("5/11 лобби / lobby", self.lobby),
+            ("6/11 комната / room", self.room),
+            ("7/11 решение / decision", self.decide),
+            ("8/11 протокол / protocol", self.draft),
+            ("9/11 подписание / signing", self.sign),
+            ("10/11 печать и регистрация / seal and file", self.file),
+            ("11/11 пакет / package", self.fetch),
+        )
+        async with AsyncExitStack() as stack:
+            logins = (*BOARD, "expert", "observer", "coordinator", "outsider")
+            for login in logins:
+                self.bots[login] = await stack.enter_async_context(Bot(self.url, login))
+            for name, step in steps:
+                started = time.monotonic()
+                await step()
+                self.say(f"  {name}: {time.monotonic() - started:.1f} s")
+
+    def __getitem__(self, login: str) -> Bot:
+        return self.bots[login]
+
+    # --- the steps ----------------------------------------------------------------------------------
+
+    async def sign_in(self) -> None:
+        await _expect("bad_credentials", Bot.sign_in(_stranger(self["outsider"])))
+        await asyncio.gather(*(bot.sign_in() for bot in self.bots.values()))
+
+    async def ask(self) -> None:
+        """Draft, send, returned for a missing document, answered, sent again, accepted."""
+        doctor, coordinator = self["ivanova"], self["coordinator"]
+        created = await doctor.api("request.create", fields=_fields(coordinator.me["organisation"]))
+        self.request = created["request"]
+        await doctor.upload(self.request, "Выписка", _page("Выписной эпикриз"), "extract")
+        await doctor.api("request.send", request=self.request)
+        returned = await coordinator.api(
+            "request.return", request=self.request, items=["Приложите КТ не старше 30 дней"]
+        )
+        await doctor.upload(self.request, "КТ, срез 42", _slice(), "image")
+        await doctor.api(
+            "request.answer", request=self.request, item=returned["items"][0], answer="Приложено"
+        )
+        await doctor.api("request.send", request=self.request)
+        await coordinator.api("request.accept", request=self.request)
+        await _expect("not_found", self["outsider"].api("request.accept", request=self.request))
+
+    async def schedule(self) -> None:
+        seats = [("chair", "chair"), ("deputy", "deputy"), ("secretary", "secretary")]
+        seats += [("member1", "member"), ("member2", "member"), ("ivanova", "attending")]
+        seats += [("expert", "expert"), ("observer", "observer")]
+        coordinator = self["coordinator"]
+        scheduled = await coordinator.api(
+            "consilium.schedule",
+            kind="oncological",
+            organisation=coordinator.me["organisation"],
+            scheduled_at=(now() + timedelta(minutes=1)).isoformat(),
+            duration_minutes=30,
+            cases=[self.request],
+            seats=[{"person": self[login].me["person"], "role": role} for login, role in seats],
+        )
+        self.consilium = scheduled["consilium"]
+        if b"BEGIN:VCALENDAR" not in await self["member1"].get(f"/consilium/{self.consilium}.ics"):
+            raise BotGaveUp("the invitation is no calendar file")
+
+    async def probe(self) -> None:
+        """A member tests the real media path in an echo room before he is let in."""
+        from signaling.bots.media import Media
+
+        member = self["member1"]
+        await member.connect(self.consilium)
+
+        async def ask(name: str, **fields: Any) -> dict[str, Any]:
+            answer = await member.room(name.replace("media.", "probe."), **fields)
+            return {"epoch": 1, **answer}
+
+        echo = Media(ask, 2)
+        await echo.start()
+        await _until(
+            lambda: any(echo.seen.values()) and any(echo.heard.values()), "the echo of one's own media"
+        )
+        await echo.close()
+        await member.room("probe.close")
+
+    async def lobby(self) -> None:
+        """Early ones stay outside until the chair says so; media is refused before that."""
+        waiting = ("member1", "member2", "ivanova", "expert", "observer")
+        await asyncio.gather(*(self[login].connect(self.consilium) for login in waiting))
+        await _expect("not_admitted", self["member2"].room("media.subscribe"))
+        chair = self["chair"]
+        await chair.connect(self.consilium)
+        await asyncio.gather(
+            self["deputy"].connect(self.consilium), self["secretary"].connect(self.consilium)
+        )
+        lobby = await chair.until(
+            lambda s: len(s["lobby"]) == len(waiting) and s["lobby"], "five people in the lobby"
+        )
+        seats = {one["role"]: one["seat"] for one in lobby}
+        await chair.room("seat.admit", seat=seats["attending"])
+        await chair.room("seat.deny", seat=seats["observer"], reason="Места наблюдателей заняты")
+        await chair.room("seat.admit_all")
+        for login in ("member1", "member2", "ivanova", "expert"):
+            await self[login].connect(self.consilium)
+            await self[login].until(lambda s: s["me"]["admission"] == "admitted", "being let in")
+
+    async def room(self) -> None:
+        """Everybody sees and hears everybody, under the right name; the record is led and followed."""
+        for number, login in enumerate(BOARD):
+            await self[login].start_media(number)
+        await self._everybody_proven()
+        chair = self["chair"]
+        item = (await chair.until(lambda s: s["agenda"], "the agenda"))[0]["item"]
+        await chair.room("agenda.open", item=item)
+        document = (await chair.until(lambda s: s["case"]["documents"], "the documents"))[0]["id"]
+        await chair.room("layout.set", layout="images")
+        await chair.room("document.show", document=document, page=1)
+        member = self["member1"]
+        await member.until(lambda s: s["view"]["document"] == document, "the presenter's document")
+        await member.room("document.open", request=self.request, document=document)
+        await member.get(f"/files/{self.request}/{document}?consilium={self.consilium}")
+        await member.room("hand.raise")
+        await self["member2"].room("hand.raise", point_of_order=True)
+        await chair.until(lambda s: len(s["floor"]["hands"]) == 2, "two hands")
+        await chair.room("floor.give")
+        await chair.until(lambda s: s["floor"]["seat"] == self._seat("member2"), "the point of order first")
+        await member.room("chat.send", text="Снимок от 12 числа?")
+        await self["deputy"].until(lambda s: s["chat"][-1]["text"] == "Снимок от 12 числа?", "the chat")
+
+    async def decide(self) -> None:
+        """Word, reword, vote by name, change once, one against with a dissent, one lost and back."""
+        chair = self["chair"]
+        item = chair.state["case"]["item"]
+        await chair.room("layout.set", layout="vote")
+        proposed = await chair.room("resolution.propose", item=item, wording=FIRST_DRAFT)
+        reworded = await self["secretary"].room(
+            "resolution.reword",
+            resolution=proposed["resolution"],
+            revision=proposed["revision"],
+            wording=WORDING,
+        )
+        opened = await chair.room(
+            "vote.open", resolution=proposed["resolution"], revision=reworded["revision"]
+        )
+        ballot, digest = opened["ballot"], opened["digest"]
+        vote = {"ballot": ballot, "digest": digest}
+        await self["chair"].room("vote.cast", choice="for", **vote)
+        await self["deputy"].room("vote.cast", choice="abstain", **vote)
+        await self["deputy"].room("vote.cast", choice="for", **vote)
+        await self["member1"].room("vote.cast", choice="for", **vote)
+        await _expect("not_entitled", self["expert"].room("vote.cast", choice="for", **vote))
+        await self["member2"].connect(self.consilium)
+        cast_id = str(uuid4())
+        first = await self["member2"].room("vote.cast", command=cast_id, choice="against", **vote)
+        again = await self["member2"].room("vote.cast", command=cast_id, choice="against", **vote)
+        if first["receipt"] != again["receipt"]:
+            raise BotGaveUp("a repeated command was done twice")
+        await self["member2"].room("dissent.write", item=item, text=DISSENT, ballot=ballot)
+        await chair.room("vote.close", ballot=ballot)
+        result = (await chair.until(lambda s: s["decision"]["results"], "the result"))[0]
+        if (result["votes_for"], result["votes_against"], result["adopted"]) != (3, 1, True):
+            raise BotGaveUp(f"the count is wrong: {result}")
+        closed = await chair.room("agenda.close", item=item, outcome="decided")
+        self.protocol = closed["protocol"]
+
+    async def draft(self) -> None:
+        """The text wrote itself; chair and secretary finish it together while a member watches."""
+        chair, secretary, member = self["chair"], self["secretary"], self["member1"]
+        await chair.room("layout.set", layout="protocol")
+        await member.room("draft.open", protocol=self.protocol)
+        await _expect("not_your_role", write_section(member, self.protocol, "reasons", "x"))
+        course = "Образование выявлено в мае, проведено два курса терапии с частичным ответом."
+        state = "Состояние удовлетворительное, ECOG 1. КТ: узел верхней доли 24 мм."
+        await asyncio.gather(
+            write_section(chair, self.protocol, "course", course),
+            write_section(secretary, self.protocol, "state", state),
+        )
+        await _until(lambda: len(member.drafts) >= 2, "both edits on the member's screen")
+        frozen = await chair.api("protocol.freeze", protocol=self.protocol)
+        await _expect("draft_frozen", write_section(secretary, self.protocol, "course", "поздно"))
+        self.say(f"       sha256 {frozen['digest']}")
+
+    async def sign(self) -> None:
+        """Everybody who attended signs the same bytes with his own key; nobody signs for another."""
+        signers = [*BOARD, "expert"]
+        await asyncio.gather(*(self[login].get_certificate() for login in signers))
+        await _expect("not_a_signer", self["observer"].api("protocol.begin_signing", protocol=self.protocol))
+        forged = self["member1"]
+        own = forged.key, forged.certificate
+        forged.key, forged.certificate = self["chair"].key, self["chair"].certificate
+        await _expect("signature_refused", forged.sign(self.protocol))
+        forged.key, forged.certificate = own
+        await asyncio.gather(*(self[login].sign(self.protocol) for login in signers))
+
+    async def file(self) -> None:
+        """The browsers are closed; the worker seals and files on its own."""
+        await asyncio.gather(*(bot.disconnect() for bot in self.bots.values()))
+        chair = self["chair"]
+
+        async def registered() -> bool:
+            status = json.loads(await chair.get(f"/api/protocol.status/{self.protocol}"))
+            return bool(status["filing"] == "registered")
+
+        await _until_true(registered, "the registry's number", 60)
+
+    async def fetch(self) -> None:
+        content = await self["chair"].get(f"/packages/{self.protocol}.asice")
+        self.package.parent.mkdir(parents=True, exist_ok=True)
+        self.package.write_bytes(content)
+
+    # --- checks -------------------------------------------------------------------------------------
+
+    async def _everybody_proven(self) -> None:
+        def complete() -> bool:
+            return all(
+                self[login].media is not None and self[login].media.proven(self._seat(other))  # type: ignore[union-attr]
+                for login in BOARD
+                for other in BOARD
+                if other != login
+            )
+
+        await _until(complete, "picture and sound between every two people", 40)
+        for login in BOARD:
+            for number, other in enumerate(BOARD):
+                media = self[login].media
+                if media is not None and other != login and media.senders(self._seat(other)) != {number}:
+                    raise BotGaveUp(f"{login} received somebody else under the name of {other}")
+
+    def _seat(self, login: str) -> str:
+        return str(self[login].state["me"]["seat"])
+
+
+async def _expect(code: str, asked: Awaitable[Any]) -> None:
+    """What must be refused is refused, with this code."""
+    try:
+        await asked
+    except BotRefused as refused:
+        if refused.code != code:
+            raise BotGaveUp(f"expected a refusal {code}, got {refused}") from None
+        return
+    raise BotGaveUp(f"expected a refusal {code}, but it was done")
+
+
+async def _until(holds: Callable[[], Any], what: str, seconds: float = 20.0) -> None:
+    async def check() -> bool:
+        return bool(holds())
+
+    await _until_true(check, what, seconds)
+
+
+async def _until_true(holds: Callable[[], Awaitable[bool]], what: str, seconds: float) -> None:
+    deadline = time.monotonic() + seconds
+    while not await holds():
+        if time.monotonic() > deadline:
+            raise BotGaveUp(f"waited {seconds:.0f} s for {what}")
+        await asyncio.sleep(0.2)
+
+
+def _stranger(bot: Bot) -> Bot:
+    stranger = Bot(bot.url, bot.login, "wrong password")
+    stranger._http = bot._http  # noqa: SLF001 - the same browser, another password
+    return stranger
+
+
+def _fields(receiver: str) -> dict[str, Any]:
+    return {
+        "receiver": receiver,
+        "profile": "онкология",
+        "surname": "Тестов",
+        "given": "Иван",
+        "patronymic": "Петрович",
+        "birth_date": "1961-04-12",
+        "sex": "1",
+        "snils": "11223344595",
+        "record_number": "ИБ-2026-0417",
+        "diagnosis_code": "C34.1",
+        "diagnosis_name": "Злокачественное новообразование верхней доли бронха или лёгкого",
+        "question": QUESTION,
+        "goal_code": "5",
+        "urgency_code": "1",
+        "course": "Кашель с мая, образование верхней доли правого лёгкого.",
+        "condition": "Состояние удовлетворительное.",
+        "wants_kind": "oncological",
+        "consent_basis": "consent",
+        "consent_date": now().date().isoformat(),
+        "consent_reference": "ИДС № 17",
+    }
+
+
+def _page(title: str) -> bytes:
+    """A one-page PDF."""
+    image = Image.new("RGB", (595, 842), "white")
+    ImageDraw.Draw(image).text((60, 60), title.encode("ascii", "replace").decode(), fill="black")
+    out = io.BytesIO()
+    image.save(out, "PDF")
+    return out.getvalue()
+
+
+def _slice() -> bytes:
+    image = Image.new("L", (256, 256), 20)
+    draw = ImageDraw.Draw(image)
+    draw.ellipse((40, 30, 216, 226), fill=90)
+    draw.ellipse((150, 70, 174, 94), fill=210)
+    out = io.BytesIO()
+    image.save(out, "PNG")
+    return out.getvalue()

@@ -1,0 +1,215 @@
+"""A picture and a tone by which a sender can be told from every other, and the proof that they arrived.
+
+The picture is one flat colour per sender with a moving bar; the tone has one frequency per sender. A
+receiver names the sender from what he decodes and compares with the name the server put on the slot:
+the wrong face under a name is found here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from array import array
+from collections import Counter, defaultdict
+from collections.abc import Awaitable, Callable
+from fractions import Fraction
+from typing import Any
+
+from aiortc import (
+    MediaStreamTrack,
+    RTCConfiguration,
+    RTCPeerConnection,
+    RTCSessionDescription,
+)
+from aiortc.mediastreams import MediaStreamError
+from av import AudioFrame, VideoFrame
+
+WIDTH, HEIGHT, FRAMES_PER_SECOND = 160, 96, 5
+RATE, SAMPLES = 48_000, 960
+COLOURS = (
+    (64, 64),
+    (64, 192),
+    (192, 64),
+    (192, 192),
+    (128, 32),
+    (128, 224),
+    (32, 128),
+    (224, 128),
+    (128, 128),
+)
+"""(U, V) of each sender; far enough apart to survive VP8 at any bit rate."""
+TONES = tuple(400 + 150 * n for n in range(len(COLOURS)))
+
+Ask = Callable[..., Awaitable[dict[str, Any]]]
+
+
+class Picture(MediaStreamTrack):
+    """A flat colour with a bar that moves, five frames a second."""
+
+    kind = "video"
+
+    def __init__(self, number: int) -> None:
+        super().__init__()
+        self._colour = COLOURS[number % len(COLOURS)]
+        self._count = 0
+        self._started = asyncio.get_running_loop().time()
+
+    async def recv(self) -> VideoFrame:
+        due = self._started + self._count / FRAMES_PER_SECOND
+        await asyncio.sleep(max(0.0, due - asyncio.get_running_loop().time()))
+        frame = VideoFrame(WIDTH, HEIGHT, "yuv420p")
+        self._paint(frame)
+        frame.pts, frame.time_base = self._count * 90_000 // FRAMES_PER_SECOND, Fraction(1, 90_000)
+        self._count += 1
+        return frame
+
+    def _paint(self, frame: VideoFrame) -> None:
+        bar = self._count * 8 % WIDTH
+        luma = bytearray(b"\x80" * WIDTH)
+        luma[bar : bar + 8] = b"\xe0" * len(luma[bar : bar + 8])
+        for plane, line in zip(frame.planes, (luma, *((c,) for c in self._colour)), strict=True):
+            width = plane.line_size
+            row = bytes(line).ljust(width, b"\x80") if len(line) > 1 else bytes(line) * width
+            plane.update(row * plane.height)
+
+
+class Tone(MediaStreamTrack):
+    """A sine of one frequency, 20 ms a frame."""
+
+    kind = "audio"
+
+    def __init__(self, number: int) -> None:
+        super().__init__()
+        self._frequency = TONES[number % len(TONES)]
+        self._count = 0
+        self._started = asyncio.get_running_loop().time()
+
+    async def recv(self) -> AudioFrame:
+        due = self._started + self._count * SAMPLES / RATE
+        await asyncio.sleep(max(0.0, due - asyncio.get_running_loop().time()))
+        first = self._count * SAMPLES
+        step = 2 * math.pi * self._frequency / RATE
+        wave = array("h", (int(8_000 * math.sin(step * (first + n))) for n in range(SAMPLES)))
+        frame = AudioFrame(format="s16", layout="mono", samples=SAMPLES)
+        frame.planes[0].update(wave.tobytes())
+        frame.sample_rate, frame.pts, frame.time_base = RATE, first, Fraction(1, RATE)
+        self._count += 1
+        return frame
+
+
+class Media:
+    """Both peer connections of one person, and what was heard and seen from whom."""
+
+    def __init__(self, ask: Ask, number: int) -> None:
+        self._ask = ask
+        self._number = number
+        self._publish: RTCPeerConnection | None = None
+        self._subscribe: RTCPeerConnection | None = None
+        self._slots: dict[str, str | None] = {}
+        self._readers: set[asyncio.Task[None]] = set()
+        self.seen: dict[str, Counter[int]] = defaultdict(Counter)
+        self.heard: dict[str, Counter[int]] = defaultdict(Counter)
+
+    async def start(self) -> None:
+        self._publish, self._subscribe = _connection(), _connection()
+        await self._send(self._publish)
+        await self._receive(self._subscribe)
+
+    async def rebuild(self) -> None:
+        """After the room moved to another worker."""
+        await self.close()
+        await self.start()
+
+    async def close(self) -> None:
+        """Idempotent."""
+        for task in self._readers:
+            task.cancel()
+        await asyncio.gather(*self._readers, return_exceptions=True)
+        self._readers.clear()
+        for connection in (self._publish, self._subscribe):
+            if connection is not None:
+                await connection.close()
+        self._publish = self._subscribe = None
+
+    def slots_changed(self, slots: list[dict[str, Any]]) -> None:
+        self._slots = {slot["mid"]: slot["seat"] for slot in slots}
+
+    def proven(self, seat: str) -> bool:
+        """Both picture and tone of this seat arrived and were decoded."""
+        return bool(self.seen[seat]) and bool(self.heard[seat])
+
+    def senders(self, seat: str) -> set[int]:
+        """Numbers of those whose picture or tone was mostly received under this seat's name."""
+        return {counter.most_common(1)[0][0] for counter in (self.seen[seat], self.heard[seat]) if counter}
+
+    async def _send(self, connection: RTCPeerConnection) -> None:
+        connection.addTrack(Tone(self._number))
+        connection.addTrack(Picture(self._number))
+        await connection.setLocalDescription(await connection.createOffer())
+        sources = {
+            str(line.mid): "mic" if line.kind == "audio" else "camera"
+            for line in connection.getTransceivers()
+        }
+        answer = await self._ask("media.publish", sdp=connection.localDescription.sdp, sources=sources)
+        await connection.setRemoteDescription(RTCSessionDescription(answer["sdp"], "answer"))
+
+    async def _receive(self, connection: RTCPeerConnection) -> None:
+        offer = await self._ask("media.subscribe")
+        connection.on("track", lambda track: self._read(connection, track))
+        await connection.setRemoteDescription(RTCSessionDescription(offer["sdp"], "offer"))
+        await connection.setLocalDescription(await connection.createAnswer())
+        answered = await self._ask("media.answer", sdp=connection.localDescription.sdp, epoch=offer["epoch"])
+        self.slots_changed(answered["slots"])
+
+    def _read(self, connection: RTCPeerConnection, track: MediaStreamTrack) -> None:
+        line = next(one for one in connection.getTransceivers() if one.receiver.track is track)
+        task = asyncio.create_task(self._watch(str(line.mid), track))
+        self._readers.add(task)
+        task.add_done_callback(self._readers.discard)
+
+    async def _watch(self, mid: str, track: MediaStreamTrack) -> None:
+        """Name the sender of every frame; the slot may have changed hands since the last one."""
+        last: str | None = None
+        while True:
+            try:
+                frame = await track.recv()
+            except MediaStreamError:
+                return
+            seat = self._slots.get(mid)
+            if seat is not None and seat == last:
+                if isinstance(frame, VideoFrame):
+                    self.seen[seat][colour_of(frame)] += 1
+                elif isinstance(frame, AudioFrame) and sum(self.heard[seat].values()) < 25:
+                    number = tone_of(frame)
+                    if number is not None:
+                        self.heard[seat][number] += 1
+            last = seat
+
+
+def colour_of(frame: VideoFrame) -> int:
+    """The number of the sender whose colour is nearest to the frame's middle."""
+    planes = frame.reformat(format="yuv420p").planes
+    u, v = (bytes(plane)[plane.line_size * (plane.height // 2) + plane.width // 2] for plane in planes[1:3])
+    return min(range(len(COLOURS)), key=lambda n: (COLOURS[n][0] - u) ** 2 + (COLOURS[n][1] - v) ** 2)
+
+
+def tone_of(frame: AudioFrame) -> int | None:
+    """The number of the sender whose frequency is strongest (Goertzel); None for near silence."""
+    channels = len(frame.layout.channels)
+    wave = array("h", bytes(frame.planes[0]))[: frame.samples * channels : channels]
+    if max(map(abs, wave), default=0) < 500:
+        return None
+    return max(range(len(TONES)), key=lambda n: _power(wave, TONES[n], frame.sample_rate))
+
+
+def _power(wave: array[int], frequency: int, rate: int) -> float:
+    twice = 2 * math.cos(2 * math.pi * frequency / rate)
+    before = last = 0.0
+    for sample in wave:
+        before, last = last, sample + twice * last - before
+    return last * last + before * before - twice * last * before
+
+
+def _connection() -> RTCPeerConnection:
+    """No STUN server: nothing leaves the perimeter, and joins do not wait for DNS."""
+    return RTCPeerConnection(RTCConfiguration(iceServers=[]))
