@@ -81,6 +81,8 @@ def _validator(
         crls=[crl.CertificateList.load(der) for der in trust.crls],
         moment=at,
         revocation_mode="require",
+        # A list newer than the moment of judgement says more, not less; `_require_unlisted` reads it strictly.
+        retroactive_revinfo=True,
         allow_fetching=False,
     )
     return CertificateValidator(x509.Certificate.load(certificate), validation_context=context)

@@ -366,6 +366,11 @@ ATTACKS: list[tuple[str, str, Callable[[World], Case]]] = [
         "REVOKED",
         with_crls(lambda authority, serial: (authority.crl(serial, revoked_at=AT + DAY),)),
     ),
+    (
+        "revoked by a newer list",
+        "REVOKED",
+        with_crls(lambda authority, serial: (authority.crl(serial, since=DAY, revoked_at=AT + DAY),)),
+    ),
     ("no revocation list", "NO_CRL", with_crls(lambda authority, serial: ())),
     (
         "a list of another authority",

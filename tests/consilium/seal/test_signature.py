@@ -3,7 +3,7 @@
 import re
 import subprocess
 from dataclasses import asdict
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -132,6 +132,11 @@ def test_a_subordinate_authority_that_was_revoked_ends_its_chains(world: World) 
     serial = x509.load_der_x509_certificate(link).serial_number
     with pytest.raises(Exception, match="REVOKED"):
         judged(cms, TrustStore((root.certificate,), (link,), (root.crl(serial), middle.crl())))
+
+
+def test_a_list_made_while_the_command_waited_is_accepted(world: World) -> None:
+    later = world.authority.trust(AT + timedelta(seconds=30))
+    judged(world.chair.sign(DOCUMENT), later, world.chair)
 
 
 @pytest.mark.needs_openssl
