@@ -7,19 +7,16 @@ narrative.py, codes: editions.py. Conformance to the state's guides beyond the b
 
 from __future__ import annotations
 
-import base64
-
 from lxml import etree
 
 from consilium.documents.editions import edition
-from consilium.documents.facts import Coded, DissentFacts, ProtocolFacts
-from consilium.documents.header import add, coded, dissent_header, protocol_header
+from consilium.documents.facts import Coded, ProtocolFacts
+from consilium.documents.header import add, coded, protocol_header
 from consilium.documents.narrative import (
     Block,
     Paragraph,
     Section,
     Table,
-    dissent_sections,
     sections,
 )
 from consilium.documents.validate import check_facts, check_xml, require_complete
@@ -35,21 +32,6 @@ def render(facts: ProtocolFacts) -> bytes:
     require_complete(facts)
     row = edition(facts.kind, local(facts.frozen_at, facts.utc_offset_minutes).date())
     return _finish(protocol_header(facts, row), sections(facts))
-
-
-def render_dissent(facts: DissentFacts) -> bytes:
-    """A full dissenting opinion as UTF-8 XML, carrying the digest of the protocol it belongs to.
-
-    Raises Invalid: text_refused, invalid_field.
-    """
-    check_facts(facts)
-    document = dissent_header(facts)
-    parent = document.find(".//{*}parentDocument")
-    assert parent is not None
-    text = etree.Element(f"{{{document.nsmap[None]}}}text", integrityCheckAlgorithm="SHA-256")
-    text.set("integrityCheck", base64.b64encode(bytes.fromhex(facts.protocol_digest)).decode())
-    parent.insert(1, text)
-    return _finish(document, dissent_sections(facts))
 
 
 def _finish(document: etree._Element, body: tuple[Section, ...]) -> bytes:
@@ -98,6 +80,3 @@ def _table(text: etree._Element, block: Table) -> None:
         line = add(body, "tr")
         for cell in row:
             add(line, "td", cell)
-
-
-__all__ = ["render", "render_dissent"]

@@ -327,23 +327,3 @@ class ProtocolFacts:
     def attended(self) -> tuple[Participant, ...]:
         """Those who were in the room, in the order of the list."""
         return tuple(one for one in self.participants if one.attended)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DissentFacts:
-    """One full dissenting opinion as a document of its own, tied to the frozen protocol by its id and digest."""
-
-    document_id: UUID
-    number: int
-    protocol_id: UUID
-    protocol_number: str
-    protocol_version: int
-    protocol_digest: str
-    author: Participant
-    text: str
-    at: datetime
-    organisation: Organisation
-    patient: Patient
-    utc_offset_minutes: int = 180
-    mis_number: int = 1
-    instance_number: int = 1

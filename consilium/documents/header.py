@@ -26,7 +26,6 @@ from consilium.documents.editions import (
 )
 from consilium.documents.facts import (
     Coded,
-    DissentFacts,
     Organisation,
     Participant,
     Patient,
@@ -44,8 +43,6 @@ NAMESPACES = {None: V3, "address": ADDRESS, "identity": IDENTITY, "medService": 
 # Local identifiers below <organisation>.100.<system>.<instance>: patient, encounter, card, set, document, person.
 PATIENT_ARC, ENCOUNTER_ARC, CARD_ARC, SET_ARC, DOCUMENT_ARC, PERSON_ARC = "10", "15", "17", "50", "51", "70"
 
-Facts = ProtocolFacts | DissentFacts
-
 
 def add(
     parent: etree._Element, name: str, text: str | None = None, namespace: str = V3, **attributes: str
@@ -56,7 +53,7 @@ def add(
     return child
 
 
-def root_oid(facts: Facts, arc: str) -> str:
+def root_oid(facts: ProtocolFacts, arc: str) -> str:
     """The root of this installation's identifiers of one sort."""
     return f"{facts.organisation.oid}.100.{facts.mis_number}.{facts.instance_number}.{arc}"
 
@@ -124,23 +121,6 @@ def protocol_header(facts: ProtocolFacts, row: Edition) -> etree._Element:
     return document
 
 
-def dissent_header(facts: DissentFacts) -> etree._Element:
-    """Everything before the body of a dissenting opinion; it appends to the protocol it disagrees with."""
-    document = document_element()
-    _identify(document, facts, facts.document_id)
-    coded(document, "code", Coded(code="9060", name="Особое мнение участника консилиума"), "99.2.166")
-    title = f"Особое мнение № {facts.number} к протоколу № {facts.protocol_number}"
-    _describe(document, facts, title, facts.at, "R")
-    _version(document, facts, facts.document_id, 1)
-    _record_target(document, facts)
-    _people(document, facts, facts.author, facts.author)
-    related = add(document, "relatedDocument", typeCode="APND")
-    parent = add(related, "parentDocument")
-    _identify(parent, facts, facts.protocol_id)
-    add(parent, "versionNumber", value=str(facts.protocol_version))
-    return document
-
-
 def _must(facts: ProtocolFacts, person_id: str) -> Participant:
     one = facts.person(person_id)
     if one is None:  # check_facts has refused this before
@@ -148,18 +128,18 @@ def _must(facts: ProtocolFacts, person_id: str) -> Participant:
     return one
 
 
-def _identify(parent: etree._Element, facts: Facts, uid: UUID) -> None:
+def _identify(parent: etree._Element, facts: ProtocolFacts, uid: UUID) -> None:
     add(parent, "id", root=root_oid(facts, DOCUMENT_ARC), extension=str(uid))
 
 
-def _describe(document: etree._Element, facts: Facts, title: str, at: datetime, level: str) -> None:
+def _describe(document: etree._Element, facts: ProtocolFacts, title: str, at: datetime, level: str) -> None:
     add(document, "title", title)
     add(document, "effectiveTime", value=stamp(at, facts.utc_offset_minutes))
     coded(document, "confidentialityCode", Coded(code=level, name=CONFIDENTIALITY[level]), "99.2.285")
     add(document, "languageCode", code="ru-RU")
 
 
-def _version(document: etree._Element, facts: Facts, set_id: UUID, version: int) -> None:
+def _version(document: etree._Element, facts: ProtocolFacts, set_id: UUID, version: int) -> None:
     add(document, "setId", root=root_oid(facts, SET_ARC), extension=str(set_id))
     add(document, "versionNumber", value=str(version))
 
@@ -189,7 +169,7 @@ def _address(parent: etree._Element, text: str) -> None:
 def _organisation(parent: etree._Element, name: str, one: Organisation) -> etree._Element:
     element = add(parent, name, classCode="ORG")
     add(element, "id", root=one.oid)
-    if one.ogrn and name != "representedCustodianOrganization":
+    if one.ogrn and name == "providerOrganization":  # the guides know the requisites here only
         props = add(element, "Props", namespace=IDENTITY)
         add(props, "Ogrn", one.ogrn, IDENTITY)
     add(element, "name", one.name)
@@ -197,7 +177,7 @@ def _organisation(parent: etree._Element, name: str, one: Organisation) -> etree
     return element
 
 
-def _record_target(document: etree._Element, facts: Facts) -> None:
+def _record_target(document: etree._Element, facts: ProtocolFacts) -> None:
     role = add(add(document, "recordTarget"), "patientRole")
     patient: Patient = facts.patient
     add(role, "id", root=root_oid(facts, PATIENT_ARC), extension=patient.local_id)
@@ -217,7 +197,7 @@ def _record_target(document: etree._Element, facts: Facts) -> None:
     _organisation(role, "providerOrganization", facts.organisation)
 
 
-def _assigned(parent: etree._Element, name: str, facts: Facts, one: Participant) -> etree._Element:
+def _assigned(parent: etree._Element, name: str, facts: ProtocolFacts, one: Participant) -> etree._Element:
     element = add(parent, name)
     add(element, "id", root=root_oid(facts, PERSON_ARC), extension=one.person_id)
     _snils(element, one.snils)
@@ -227,7 +207,9 @@ def _assigned(parent: etree._Element, name: str, facts: Facts, one: Participant)
     return element
 
 
-def _people(document: etree._Element, facts: Facts, author: Participant, authenticator: Participant) -> None:
+def _people(
+    document: etree._Element, facts: ProtocolFacts, author: Participant, authenticator: Participant
+) -> None:
     element = add(document, "author")
     add(element, "time", nullFlavor="NI")
     _assigned(element, "assignedAuthor", facts, author)
@@ -240,10 +222,10 @@ def _people(document: etree._Element, facts: Facts, author: Participant, authent
     _assigned(element, "assignedEntity", facts, authenticator)
 
 
-def _recipients(document: etree._Element, facts: Facts) -> None:
+def _recipients(document: etree._Element, facts: ProtocolFacts) -> None:
     ministry = Organisation(oid=MINISTRY_ROOT, name=MINISTRY_NAME)
-    others = (facts.requesting_organisation,) if isinstance(facts, ProtocolFacts) else ()
-    for one in (ministry, *(other for other in others if other)):
+    asked = (facts.requesting_organisation,) if facts.requesting_organisation else ()
+    for one in (ministry, *asked):
         intended = add(add(document, "informationRecipient"), "intendedRecipient")
         received = add(intended, "receivedOrganization")
         add(received, "id", root=one.oid)

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from consilium.documents import wording
-from consilium.documents.facts import DissentFacts, ProtocolFacts, ProtocolKind, Resolution, SigningNoteKind
+from consilium.documents.facts import ProtocolFacts, ProtocolKind, Resolution, SigningNoteKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,17 +218,3 @@ def _notes(facts: ProtocolFacts) -> Section:
     )
     editions = tuple(Paragraph(one) for one in facts.edition_notes)
     return Section("notes", "Примечания", (*signing, *editions))
-
-
-def dissent_sections(facts: DissentFacts) -> tuple[Section, ...]:
-    """The body of a dissenting opinion as a document of its own."""
-    rows = [
-        ("Протокол", facts.protocol_number),
-        ("Идентификатор протокола", str(facts.protocol_id)),
-        ("Версия протокола", str(facts.protocol_version)),
-        ("Отпечаток протокола (SHA-256)", facts.protocol_digest),
-        ("Автор", wording.person_line(facts.author)),
-        ("Время", wording.moment(facts.at, facts.utc_offset_minutes)),
-    ]
-    opinion = Section("opinion", "Особое мнение", (Paragraph(facts.text),))
-    return (Section("particulars", "К протоколу", (_pairs(rows),)), opinion)

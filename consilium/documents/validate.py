@@ -81,7 +81,7 @@ def require_complete(facts: ProtocolFacts) -> None:
         raise Invalid("protocol_incomplete", missing=rows)
 
 
-def check_facts(facts: Any) -> None:
+def check_facts(facts: ProtocolFacts) -> None:
     """Refuse facts that cannot be written down truthfully.
 
     Every text passes `check_text`, every time carries a zone, OIDs are OIDs, and every person id that is mentioned
@@ -94,8 +94,7 @@ def check_facts(facts: Any) -> None:
                 raise Invalid("invalid_field", field=path)
         if isinstance(value, datetime) and value.tzinfo is None:
             raise Invalid("invalid_field", field=path)
-    if isinstance(facts, ProtocolFacts):
-        _check_references(facts)
+    _check_references(facts)
 
 
 def _leaves(value: Any, path: str) -> Iterator[tuple[str, Any]]:

@@ -136,7 +136,7 @@ class FileStore:
         with _disk():
             target.parent.mkdir(parents=True, exist_ok=True)
             part.chmod(0o440)
-            part.replace(target)
+            part.replace(target)  # also renews the time of a file that was there: see orphans
             for folder in (target.parent, target.parent.parent, self._root):
                 _sync_folder(folder)
 
@@ -172,9 +172,13 @@ class FileStore:
             if _DIGEST.fullmatch(path.name):
                 yield path.name
 
-    def orphans(self, known: Collection[str]) -> list[str]:
-        """Kept digests that nobody refers to any more."""
-        return sorted(digest for digest in self.digests() if digest not in known)
+    def orphans(self, known: Collection[str], before: float) -> list[str]:
+        """Kept digests that nobody refers to, last stored before a moment (seconds since the epoch).
+
+        A file is stored a moment before its row is; `before` a day ago leaves those in peace.
+        """
+        unknown = (digest for digest in self.digests() if digest not in known)
+        return sorted(digest for digest in unknown if self.path(digest).stat().st_mtime < before)
 
     def abandoned(self, before: float) -> list[Path]:
         """Parts in `incoming/` last written before a moment (seconds since the epoch): safe to remove."""

@@ -13,7 +13,6 @@ from consilium.documents.facts import (
     Consent,
     ConsentBasis,
     Dissent,
-    DissentFacts,
     Interval,
     Organisation,
     Outcome,
@@ -137,21 +136,3 @@ def facts(**changes: object) -> ProtocolFacts:
     }
     values.update(changes)
     return ProtocolFacts(**values)  # type: ignore[arg-type]
-
-
-def dissent(protocol_digest: str = "cd" * 32, text: str = "Считаю риск невропатии высоким.") -> DissentFacts:
-    """A full dissenting opinion to the protocol of `facts()`."""
-    protocol = facts()
-    return DissentFacts(
-        document_id=UUID("00000000-0000-4000-8000-0000000000d1"),
-        number=1,
-        protocol_id=protocol.document_id,
-        protocol_number=protocol.number,
-        protocol_version=1,
-        protocol_digest=protocol_digest,
-        author=PEOPLE[2],
-        text=text,
-        at=START,
-        organisation=CENTRE,
-        patient=protocol.patient,
-    )

@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from lxml import etree
 
-from consilium.documents.cda import render, render_dissent
+from consilium.documents.cda import render
 from consilium.documents.draft import draft_sections
 from consilium.documents.editions import DICTIONARIES, EDITIONS, ROLES, SEXES, edition, registry_kinds
 from consilium.documents.facts import Coded, PersonName, ProtocolFacts, ProtocolKind, Sections
@@ -25,7 +25,7 @@ from consilium.documents.text import refused_character
 from consilium.documents.validate import Missing, check_xml, missing_items
 from consilium.documents.view import render_html
 from consilium.errors import ConsiliumError, Invalid
-from tests.consilium.documents.protocols import PEOPLE, WORDING, dissent, facts
+from tests.consilium.documents.protocols import PEOPLE, WORDING, facts
 
 V3 = {"h": "urn:hl7-org:v3"}
 
@@ -130,7 +130,6 @@ def test_nothing_in_the_document_says_when_it_was_signed() -> None:
 
 def test_what_was_rendered_passes_the_gate_before_signing() -> None:
     check_xml(render(facts()))
-    check_xml(render_dissent(dissent()))
 
 
 # Content
@@ -205,14 +204,6 @@ def test_a_new_version_names_the_one_it_replaces() -> None:
     assert related is not None
     assert related.get("typeCode") == "RPLC"
     assert related.find(".//{*}id").get("extension") == str(previous)
-
-
-def test_a_dissenting_opinion_carries_the_digest_of_its_protocol() -> None:
-    digest = hashlib.sha256(render(facts())).hexdigest()
-    data = render_dissent(dissent(digest))
-    assert digest in words(data, "//h:section[@ID='particulars']")[0]
-    assert str(facts().document_id) in data.decode()
-    assert words(data, "//h:section[@ID='opinion']/h:text") == ["Считаю риск невропатии высоким."]
 
 
 @settings(max_examples=40, deadline=None)
@@ -307,7 +298,6 @@ def test_the_document_is_valid_by_the_base_cda_schema(semd_dir: Path, kind: Prot
     schema = etree.XMLSchema(etree.parse(str(semd_dir / "guides" / "99" / "CDA.xsd")))
     for data in (render(facts(kind=kind)), render(facts(kind=kind, version=2, replaces=UUID(int=9)))):
         schema.assertValid(without_extensions(data))
-    schema.assertValid(without_extensions(render_dissent(dissent())))
 
 
 @pytest.mark.needs_semd

@@ -247,8 +247,9 @@ def test_files_nobody_knows_and_parts_nobody_finished_can_be_listed(store: FileS
     known, orphan = upload(store, b"known"), upload(store, b"orphan")
     forgotten = store.incoming / "crashed.part"
     forgotten.write_bytes(b"half")
-    assert store.orphans({known.digest}) == [orphan.digest]
     later = forgotten.stat().st_mtime + 1
+    assert store.orphans({known.digest}, later) == [orphan.digest]
+    assert store.orphans({known.digest}, later - 60) == []
     assert store.abandoned(later) == [forgotten]
     assert store.abandoned(later - 2) == []
 
