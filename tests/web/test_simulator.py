@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import dataclasses
 import hashlib
 import os
@@ -557,28 +558,56 @@ def free_port() -> int:
         return int(one.getsockname()[1])
 
 
-async def test_the_program_serves_and_stops_on_a_signal(product: Product, tmp_path: Path) -> None:
-    port = free_port()
-    command = [sys.executable, "-m", "web.simulator", "--port", str(port), "--data", str(tmp_path)]
+@contextlib.asynccontextmanager
+async def program(port: int, folder: Path, product: Product) -> AsyncIterator[asyncio.subprocess.Process]:
+    """The simulator as its own process, listening; killed at the end if it still runs."""
+    command = [sys.executable, "-m", "web.simulator", "--port", str(port), "--data", str(folder)]
     environment = {**os.environ, "CONSILIUM_REGISTRY_SECRET": SECRET.decode()}
     process = await asyncio.create_subprocess_exec(
         *command, "--product", product.base, env=environment, stderr=asyncio.subprocess.PIPE
     )
     assert process.stderr
     try:
-        base = f"http://127.0.0.1:{port}"
-        remd = Remd(RemdSettings(base_url=base, secret=SECRET, allowed_bases=(base,)))
-        one = product.file()
         while b"registry.ready" not in await asyncio.wait_for(process.stderr.readline(), WAIT):
             pass
-        await asyncio.to_thread(remd.register, one)
-        assert isinstance((await product.answer()).answer, Registered)
-        process.send_signal(signal.SIGTERM)
-        assert await asyncio.wait_for(process.wait(), WAIT) == 0
+        yield process
     finally:
         if process.returncode is None:
             process.kill()
-            await process.wait()
+        await process.wait()
+
+
+async def test_the_program_serves_and_stops_on_a_signal(product: Product, tmp_path: Path) -> None:
+    port = free_port()
+    base = f"http://127.0.0.1:{port}"
+    remd = Remd(RemdSettings(base_url=base, secret=SECRET, allowed_bases=(base,)))
+    async with program(port, tmp_path, product) as process:
+        await asyncio.to_thread(remd.register, product.file())
+        assert isinstance((await product.answer()).answer, Registered)
+        process.send_signal(signal.SIGTERM)
+        assert await asyncio.wait_for(process.wait(), WAIT) == 0
+
+
+async def test_a_registry_killed_at_work_goes_on_where_it_was(product: Product, tmp_path: Path) -> None:
+    port = free_port()
+    base = f"http://127.0.0.1:{port}"
+    remd = Remd(RemdSettings(base_url=base, secret=SECRET, allowed_bases=(base,)))
+    one = product.file()
+    kept = product.documents.pop(one.local_uid)
+    async with program(port, tmp_path, product) as process:
+        await asyncio.to_thread(remd.register, one)
+        assert await asyncio.wait_for(product.pulled.get(), WAIT) == one.local_uid
+        process.kill()
+        await process.wait()
+    product.documents[one.local_uid] = kept
+    async with program(port, tmp_path, product) as process:
+        number = (await product.answer()).answer
+        assert isinstance(number, Registered)
+        process.kill()
+        await process.wait()
+    async with program(port, tmp_path, product):
+        await asyncio.to_thread(remd.register, one)
+        assert (await product.answer()).answer == number
 
 
 async def test_the_program_does_not_start_without_a_secret(tmp_path: Path) -> None:
