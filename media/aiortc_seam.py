@@ -5,7 +5,7 @@ parts from them, so that ordinary aiortc clients can live in the same process. W
 
   aioice.ice.Connection   _local_candidates(_start, _end), _protocols, _early_checks, _nominated, _check_list,
                           _queue, request_received, check_incoming, check_complete, data_received
-  aioice.ice.StunProtocol datagram_received, local_candidate
+  aioice.ice.StunProtocol datagram_received (what it does is repeated here), local_candidate, transactions
   RTCIceGatherer          _connection
   RTCDtlsTransport        _srtp_profiles, _setup_srtp, _rx_srtp, _tx_srtp, _handle_rtp_data,
                           _handle_rtcp_data, _state, _set_role
@@ -31,7 +31,7 @@ from typing import Any, cast
 from aioice import Candidate
 from aioice.candidate import candidate_foundation, candidate_priority
 from aioice.ice import CandidatePair, Connection, StunProtocol
-from aioice.stun import Message
+from aioice.stun import Class, Message, parse_message
 from aiortc import RTCBundlePolicy, RTCCertificate, RTCConfiguration, RTCPeerConnection
 from aiortc.rtcdtlstransport import (
     SRTP_AEAD_AES_128_GCM,
@@ -45,6 +45,7 @@ from aiortc.rtcrtpparameters import RTCRtpCodecCapability
 from aiortc.rtcrtptransceiver import RTCRtpTransceiver
 from OpenSSL import SSL
 
+from media.errors import Full
 from media.guard import KNOWN_ADDRESSES_LIMIT, MAX_DATAGRAM, QUEUE_LIMIT, Kind, QuietLog, classify
 from media.routes import Address, Egress, Ingress
 from media.stats import Counters
@@ -106,8 +107,15 @@ class RelayProtocol(StunProtocol):
                 receiver.data_received(data, 1)
 
     def _stun_received(self, data: bytes, addr: Address) -> None:
+        """What the base class does, except that a malformed message is no data for DTLS and no traceback."""
         try:
-            super().datagram_received(data, addr)
+            message = parse_message(data)
+            if message.message_class in {Class.RESPONSE, Class.ERROR}:
+                transaction = self.transactions.get(message.transaction_id)
+                if transaction is not None:
+                    transaction.response_received(message, addr)
+            elif message.message_class is Class.REQUEST:
+                self.receiver.request_received(message, addr, self)
         except (ValueError, struct.error, IndexError, KeyError, TypeError, AssertionError, OSError) as error:
             self.receiver.counters.drops["bad_stun"] += 1
             quiet.warning("malformed STUN", type(error).__name__)
@@ -151,7 +159,7 @@ class RelayConnection(Connection):
                 )
                 break
         else:
-            raise OSError(f"no free UDP port on {address}")
+            raise Full(f"no free UDP port on {address}")
         sock = transport.get_extra_info("socket")
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, SOCKET_BUFFER)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SOCKET_BUFFER)
@@ -249,6 +257,7 @@ class RelayPeerConnection(RTCPeerConnection):
         self.on_keys: Callable[[], None] = lambda: None
         self.on_rtcp: Callable[[bytes], None] = lambda _data: None
         self.on_pair: Callable[[], None] = lambda: None
+        self.on_goodbye: Callable[[], None] = lambda: None
 
     def _RTCPeerConnection__createTransceiver(  # noqa: N802 - overrides a mangled name
         self, direction: str, kind: str, sender_track: None = None
@@ -271,6 +280,7 @@ class RelayPeerConnection(RTCPeerConnection):
         dtls = RelayDtls(ice, names._RTCPeerConnection__certificates)
         dtls.on("statechange", names._RTCPeerConnection__updateConnectionState)
         names._RTCPeerConnection__dtlsTransports.add(dtls)
+        dtls.on("statechange", lambda: self.on_goodbye() if dtls.state == "closed" else None)
         dtls.on_keys = self.on_keys
         dtls.on_rtcp = self.on_rtcp
         self.connection.on_pair = lambda _pair: self.on_pair()

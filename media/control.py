@@ -99,6 +99,7 @@ class ControlServer:
         self._kind, self._host, self._port = split_address(address)
         self._key = key
         self._callers: set[_Caller] = set()
+        self._serving: set[asyncio.Task[None]] = set()
         self._server: asyncio.Server | None = None
         self._closed = False
         if self._kind == "tcp" and not key:
@@ -137,6 +138,8 @@ class ControlServer:
             for task in caller.tasks:
                 task.cancel()
             caller.writer.close()
+        if self._serving:
+            await asyncio.wait(self._serving, timeout=1)
         if self._kind == "unix":
             Path(self._host).unlink(missing_ok=True)
 
@@ -148,14 +151,18 @@ class ControlServer:
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         caller = _Caller(reader, writer)
         self._callers.add(caller)
+        task = asyncio.current_task()
+        assert task is not None
+        self._serving.add(task)
+        task.add_done_callback(self._serving.discard)
         try:
             async with asyncio.timeout(HELLO_WITHIN):
                 await self._greet(caller)
             while caller.greeted and (line := await reader.readline()):
                 await caller.busy.acquire()
-                task = asyncio.create_task(self._answer(caller, line))
-                caller.tasks.add(task)
-                task.add_done_callback(caller.tasks.discard)
+                answer = asyncio.create_task(self._answer(caller, line))
+                caller.tasks.add(answer)
+                answer.add_done_callback(caller.tasks.discard)
         except (ConnectionError, TimeoutError) as error:
             logger.info("control connection lost: %s", type(error).__name__)
         except ValueError:  # StreamReader's word for a line beyond the limit

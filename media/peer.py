@@ -65,6 +65,7 @@ class Link:
         self._closing: asyncio.Task[None] | None = None
         self.pc = RelayPeerConnection(engine.plan, engine.certificate, self.counters)
         self.pc.on("connectionstatechange", self._state_changed)
+        self.pc.on_goodbye = lambda: self._end("closed", "closed by the other side")
 
     async def add_candidates(self, found: tuple[Candidate, ...]) -> None:
         for candidate in found:
@@ -73,14 +74,19 @@ class Link:
                 raise Full(f"more than {sdp.MAX_CANDIDATES} candidates")
             await self.pc.add_candidate(candidate)
 
+    @property
+    def closed(self) -> bool:
+        """True from the moment that nothing may be routed here any more."""
+        return self._closed
+
     def expect_connection(self) -> None:
         if self._deadline is None and self.state != "connected":
             loop = asyncio.get_running_loop()
-            self._deadline = loop.call_later(CONNECT_WITHIN, self._fail, "not connected in time")
+            self._deadline = loop.call_later(CONNECT_WITHIN, self._end, "failed", "not connected in time")
 
     def check_silence(self, now: float) -> None:
         if self.state == "connected" and now - self.pc.connection.last_heard > SILENT_AFTER:
-            self._fail("silent")
+            self._end("failed", "silent")
 
     async def close(self, reason: str) -> None:
         """Idempotent; returns when the sockets are closed."""
@@ -88,8 +94,8 @@ class Link:
             self._closed = True
             if self._deadline is not None:
                 self._deadline.cancel()
-            self._closing = asyncio.create_task(self.pc.close())
             self._tell("closed", reason)
+            self._closing = asyncio.create_task(self.pc.close())
         if self._closing is not None:
             await self._closing
 
@@ -98,18 +104,21 @@ class Link:
         if state == "connected" and self._deadline is not None:
             self._deadline.cancel()
         if state in {"failed", "closed"}:
-            self._fail("ICE or DTLS failed" if state == "failed" else "closed by the other side")
+            self._end(state, "ICE or DTLS failed")
         elif state != "new":
             self._tell(state)
 
-    def _fail(self, reason: str) -> None:
+    def _end(self, state: str, reason: str) -> None:
+        """The connection ended by itself: told first, so that nothing is routed to it any more."""
         if not self._closed:
             self._closed = True
+            if self._deadline is not None:
+                self._deadline.cancel()
+            self._tell(state, reason)
             self._closing = asyncio.get_running_loop().create_task(self.pc.close())
-            self._tell("failed", reason)
 
     def _tell(self, state: str, reason: str = "") -> None:
-        if state != self.state and not (self.state == "failed" and state == "closed"):
+        if state != self.state:
             self.state = state
             self._on_state(state, reason)
 
@@ -280,6 +289,7 @@ class Subscribe(Link):
         self.slots: list[Slot] = []
         self.rtt: float | None = None
         self.answered = False
+        self.told: list[dict[str, str | None]] = []  # the view signaling knows
         self._on_ready = on_ready
         self._by_ssrc: dict[int, Slot] = {}
         self.pc.codecs = {"audio": _codecs("audio", "opus"), "video": _codecs("video", "vp8")}

@@ -55,7 +55,7 @@ class Room:
         peer = self.peer_for_entry(name)
         async with peer.lock:
             old = peer.publish
-            if old is not None and (old.state in {"failed", "closed"} or old.ufrag != vetted.ufrag):
+            if old is not None and (old.closed or old.ufrag != vetted.ufrag):
                 await self._drop_link(peer, old, "replaced")
             link = peer.publish
             fresh = link is None
@@ -109,8 +109,9 @@ class Room:
             if peer.subscribe is None:
                 raise NoSuchPeer(f"{name} has no subscribe connection")
             await peer.subscribe.accept(vetted)
-            self._assign(peer)
-            return peer.subscribe.view()
+            self._assign(peer, peer.subscribe)
+            peer.subscribe.told = peer.subscribe.view()
+            return peer.subscribe.told
 
     async def candidate(self, name: str, pc: str, value: str) -> bool:
         """True when the candidate was of use."""
@@ -144,26 +145,23 @@ class Room:
     def rewire(self) -> None:
         """Look again at what everybody should receive."""
         for peer in list(self.peers.values()):
-            if self._assign(peer):
-                assert peer.subscribe is not None
-                self._tell("slots", peer=peer.id, slots=peer.subscribe.view())
+            link = peer.subscribe
+            if link is not None and link.answered and not link.closed:
+                self._assign(peer, link)
+                if link.told != (view := link.view()):
+                    link.told = view
+                    self._tell("slots", peer=peer.id, slots=view)
 
-    def _assign(self, peer: Peer) -> bool:
-        link = peer.subscribe
-        if link is None or not link.answered:
-            return False
+    def _assign(self, peer: Peer, link: Subscribe) -> None:
         live = [source for source in self._live() if (source.peer == peer.id) == self.echo]
-        changed = False
         for kind in ("audio", "video"):
             slots = [slot for slot in link.slots if slot.kind == kind]
             ranking = rank([source for source in live if source.kind == kind], self._speakers.spoke_at)
             for slot, source in zip(slots, assign([s.source for s in slots], ranking), strict=True):
                 if slot.source is not source:
-                    changed = True
                     routes.disconnect(slot)
                     if source is not None:
                         routes.connect(source, slot)
-        return changed
 
     def _live(self) -> list[Source]:
         return [s for peer in self.peers.values() for s in peer.sources() if s.open and s.started]
@@ -209,7 +207,7 @@ class Room:
         if link is None or self._closed:
             return
         self._tell("peer.state", peer=peer.id, pc=link.name, state=state, reason=reason)
-        if state == "failed":
+        if state in {"failed", "closed"}:
             if isinstance(link, Publish):
                 self._forget_sources(link)
             elif isinstance(link, Subscribe):

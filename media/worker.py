@@ -223,7 +223,7 @@ def _sdp(fields: Fields) -> str:
 
 def _sources(fields: Fields) -> dict[str, str]:
     value = _field(fields, "sources", dict)
-    if len(value) > 16 or not all(isinstance(k, str) and v in KINDS for k, v in value.items()):
+    if len(value) > 16 or not all(isinstance(v, str) and v in KINDS for v in value.values()):
         raise BadRequest(f"sources must map m-lines to {', '.join(KINDS)}")
     return dict(value)
 

@@ -29,10 +29,17 @@ ROOM = {"room": "r1", "epoch": 1}
 class Relay:
     """A worker seen through a connected client, and everything the client was told."""
 
-    def __init__(self, client: MediaClient, events: "Events", worker: Worker | None = None) -> None:
+    def __init__(
+        self,
+        client: MediaClient,
+        events: "Events",
+        worker: Worker | None = None,
+        process: asyncio.subprocess.Process | None = None,
+    ) -> None:
         self.client = client
         self.events = events
         self.ask = client.request
+        self.process = process
         self._worker = worker
 
     @property
@@ -107,12 +114,12 @@ async def running_process(folder: Path, *arguments: str) -> AsyncIterator[asynci
 @contextlib.asynccontextmanager
 async def relay_process(folder: Path, *arguments: str) -> AsyncIterator[Relay]:
     """The same as it runs in production: a process of its own."""
-    async with running_process(folder, *arguments):
+    async with running_process(folder, *arguments) as process:
         events = Events()
         client = MediaClient(f"unix:{folder}/media.sock", events)
         await client.connect(timeout=15)
         try:
-            yield Relay(client, events)
+            yield Relay(client, events, process=process)
         finally:
             await client.close()
 
