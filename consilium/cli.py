@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from consilium import supervise
+from consilium import log, supervise
 from consilium.settings import Settings, SettingsError
 
 PREPARE = supervise.Part("prepare", ("-m", "consilium.cli", "demo-data"))
@@ -42,6 +42,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(refusal.sentence, file=sys.stderr)
     except supervise.CannotStart as refusal:
         print(refusal, file=sys.stderr)
+    except BrokenPipeError:
+        # Whoever read the list has seen enough (`| head`); the interpreter would complain once more at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     return supervise.CANNOT_START
 
 
@@ -72,6 +76,8 @@ def _serve(call: Call) -> int:
         tls_key=given.tls_key,
         media_controls=_controls(call) if given.workers else None,
     )
+    # In a demonstration the terminal is for people; what the parts log is in <data_dir>/log.
+    log.configure("WARNING" if settings.demo else settings.log_level)
     supervise.check(settings)
     with supervise.only_one(settings.data_dir), supervise.Supervisor(settings) as supervisor:
         if not _started(supervisor, settings):
@@ -121,6 +127,7 @@ def _demo(call: Call) -> int:
     shutil.rmtree(folder, ignore_errors=True)
     package = folder / "package.asice"
     settings = Settings.from_environment(_demo_environment(call.env, folder))
+    log.configure("WARNING")
     supervise.check(settings)
     with supervise.only_one(folder), supervise.Supervisor(settings) as supervisor:
         if not _started(supervisor, settings):
@@ -220,6 +227,12 @@ def _add_user(call: Call) -> int:
     return upkeep.add_user(call.settings(), call.options.organisation, fields)
 
 
+def _verify_journal(call: Call) -> int:
+    from consilium import upkeep
+
+    return upkeep.verify_journal(call.settings())
+
+
 def _doctor(call: Call) -> int:
     from consilium import upkeep
 
@@ -264,6 +277,7 @@ COMMANDS: dict[str, tuple[Callable[[Call], int], str, dict[str, Mapping[str, Any
             "--lang": LANGUAGE,
         },
     ),
+    "journal verify": (_verify_journal, "проверить цепочки журнала / verify the chains of the journal", {}),
     "user add": (
         _add_user,
         "завести учётную запись; пароль спросят или возьмут из первой строки ввода / add an account",

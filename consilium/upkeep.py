@@ -112,6 +112,26 @@ def _password() -> str:
     return sys.stdin.readline().rstrip("\n")
 
 
+def verify_journal(settings: Settings) -> int:
+    """Recompute every chain of the journal; 1 and the place of the first break when it is not whole."""
+    from consilium.store import verify
+
+    with opened(settings) as parts, parts.store.read() as reader:
+        verdict = verify.verify(reader)
+    print(
+        f"записей / events {verdict.rows}, потоков / streams {verdict.streams}, якорей / anchors {verdict.anchors}"
+    )
+    if verdict.broken is None:
+        print("Журнал цел. The journal is whole.")
+        return 0
+    broken = verdict.broken
+    print(
+        f"Журнал нарушен / broken: {broken.reason}, {broken.stream_kind} {broken.stream_id} seq {broken.seq}, "
+        f"position {broken.position}"
+    )
+    return 1
+
+
 def examine(settings: Settings) -> int:
     """Look at everything the installation stands on; a line each, exit status 1 when something is wrong."""
     wrong = 0

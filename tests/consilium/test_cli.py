@@ -2,14 +2,23 @@
 
 import os
 import re
+import shutil
 import socket
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
+from pathlib import Path
 
 import pytest
 
+from consilium import upkeep
 from consilium.cli import COMMANDS
+from consilium.demo import ORGANISATIONS
+from consilium.settings import Settings
 from tests.services import free_port
+
+SOME_ORGANISATION = next(iter(ORGANISATIONS.values())).id
 
 
 @pytest.fixture
@@ -29,6 +38,21 @@ def consilium(tmp_path):
         )
 
     return run
+
+
+@pytest.fixture(scope="module")
+def loaded_once(tmp_path_factory):
+    """A data folder with the demonstration data in it."""
+    folder = tmp_path_factory.mktemp("loaded") / "var"
+    settings = Settings.from_environment({"CONSILIUM_DEMO": "1", "CONSILIUM_DATA_DIR": str(folder)})
+    assert upkeep.load_demonstration(settings) == 0
+    return folder
+
+
+@pytest.fixture
+def loaded(loaded_once, tmp_path):
+    """The data folder of `consilium`, filled."""
+    return Path(shutil.copytree(loaded_once, tmp_path / "var"))
 
 
 def test_the_help_lists_every_command(consilium):
@@ -99,3 +123,55 @@ def test_a_package_that_is_none_does_not_verify(consilium, tmp_path):
     done = consilium("verify", str(tmp_path / "none.asice"), "--lang", "en")
     assert done.returncode != 0
     assert "Traceback" not in done.stderr
+
+
+def test_the_demonstration_data_are_loaded_once_and_the_journal_is_whole(consilium, loaded):
+    first = consilium("user", "list").stdout
+    assert len(first.splitlines()) >= 10
+    assert consilium("demo-data").returncode == 0
+    assert consilium("user", "list").stdout == first
+    whole = consilium("journal", "verify")
+    assert (whole.returncode, "The journal is whole" in whole.stdout) == (0, True)
+
+
+def test_an_edited_journal_is_found_and_named(consilium, loaded):
+    """Somebody with the file in his hands takes the guards away first."""
+    with closing(sqlite3.connect(loaded / "consilium.db")) as database:
+        for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall():
+            database.execute(f"DROP TRIGGER {name}")
+        database.execute("UPDATE journal SET payload = replace(payload, 'a', 'b') WHERE position = 3")
+        database.commit()
+    broken = consilium("journal", "verify")
+    assert broken.returncode == 1
+    assert "position 3" in broken.stdout
+
+
+NEWCOMER = ["--surname", "Петров", "--given", "Пётр", "--snils", "11223344595", "--position", "врач"]
+
+
+def test_an_operator_adds_a_person_and_the_password_is_no_argument(consilium, loaded):
+    words = ["user", "add", "petrov", "--organisation", str(SOME_ORGANISATION), *NEWCOMER]
+    added = consilium(*words, stdin="a long enough password\n")
+    assert added.returncode == 0, added.stderr
+    assert [line for line in consilium("user", "list").stdout.splitlines() if line.startswith("petrov ")]
+
+
+@pytest.mark.parametrize(
+    "organisation,password,said",
+    [("Нет такой", "a long enough password", "No such"), (str(SOME_ORGANISATION), "short", "password")],
+)
+def test_a_person_who_cannot_be_added_is_refused_in_words(consilium, loaded, organisation, password, said):
+    listed = consilium("user", "list").stdout
+    refused = consilium(
+        "user", "add", "petrov", "--organisation", organisation, *NEWCOMER, stdin=f"{password}\n"
+    )
+    assert refused.returncode == 2
+    assert said in refused.stderr
+    assert consilium("user", "list").stdout == listed
+
+
+def test_a_reader_who_has_seen_enough_is_no_fault(loaded):
+    env = {**os.environ, "CONSILIUM_DEMO": "1", "CONSILIUM_DATA_DIR": str(loaded)}
+    command = f"{sys.executable} -u -m consilium.cli user list | head -1"
+    done = subprocess.run(["bash", "-c", command], env=env, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
