@@ -125,11 +125,11 @@ def _verified(
     _require_mathematics(certificate, message, digest)
     _require_purpose(certificate, policy)
     _require_validity(certificate, at)
+    names = names_in(der)
+    identity, issuer = identity_of(names.subject), identity_of(names.issuer)
     path = chain.build(der, message.certificates, trust, at)
     if not set(message.certificates) <= set(path):
         raise SignatureRefused("EXTRA_CERTIFICATE")
-    names = names_in(der)
-    identity = identity_of(names.subject)
     if signer is not None:
         require(signer, identity)
     _require_moment(message.signing_time, certificate, policy, at, challenge)
@@ -140,7 +140,7 @@ def _verified(
         serial=f"{certificate.serial_number:x}",
         not_before=certificate.not_valid_before_utc,
         not_after=certificate.not_valid_after_utc,
-        issuer=identity_of(names.issuer).name,
+        issuer=issuer.name,
         signing_time=message.signing_time,
         digest=message.message_digest.hex(),
         algorithm=f"{_key_name(certificate)}-{digest_name}",

@@ -171,6 +171,14 @@ class OtherAuthority:
 
         return self.rewritten(self.certify(public), edit)
 
+    def certify_unreadable_name(self, public: object) -> bytes:
+        """A certificate whose subject is not the UTF-8 that it claims to be."""
+
+        def edit(body: Tree) -> None:
+            body.children[5].children[0].children[0].children[1] = Tree(0x0C, b"\xff\xfe", [])
+
+        return self.rewritten(self.certify(public), edit)
+
     def rewritten(
         self,
         certificate: bytes,

@@ -174,6 +174,20 @@ def nested(depth: int) -> bytes:
     return content
 
 
+def edited(*path: int, put: bytes | None) -> Callable[[World], Case]:
+    """An honest signature with the value at this place of its tree replaced; taken out if nothing is put."""
+
+    def case(world: World) -> Case:
+        tree = Tree.read(good(world))
+        node = tree
+        for step in path[:-1]:
+            node = node.children[step]
+        node.children[path[-1] : path[-1] + 1] = [Tree.read(put)] if put else []
+        return Case(tree.write())
+
+    return case
+
+
 def key_identifier(world: World) -> Case:
     return forged(world, sid=der.tlv(0x80, hashlib.sha1(b"key").digest()))
 
@@ -184,6 +198,19 @@ def without(name: str) -> Callable[[World], Case]:
 
 def attribute(name: str, *values: bytes) -> Callable[[World], Case]:
     return lambda world: forged(world, attributes={name: list(values)})
+
+
+def sha1_reference(certificate: bytes) -> bytes:
+    digest = der.octets(hashlib.sha1(certificate).digest())
+    return der.sequence(der.sequence(der.sequence(forge.algorithm(forge.SHA1), digest)))
+
+
+def reference_with_two_issuers(certificate: bytes) -> bytes:
+    names = names_in(certificate)
+    issuers = der.sequence(der.context(4, names.issuer), der.context(4, names.subject))
+    digest = der.octets(hashlib.sha256(certificate).digest())
+    reference = der.sequence(digest, der.sequence(issuers, der.integer(names.serial)))
+    return der.sequence(der.sequence(reference))
 
 
 def doubled_attribute(world: World) -> Case:
@@ -209,6 +236,9 @@ def flipped(signature: bytes) -> bytes:
     return signature[:-1] + bytes((signature[-1] ^ 1,))
 
 
+# Places in the tree of an honest signature: ContentInfo -> [0] -> SignedData -> signerInfos -> SignerInfo.
+CONTENT, SIGNED_DATA = (1,), (1, 0)
+SIGNER = (*SIGNED_DATA, 4, 0)
 ZERO_PAIR = der.sequence(der.integer(0), der.integer(0))
 ATTACHED = der.context(0, der.octets(DOCUMENT))
 OTHER_ATTACHED = der.context(0, der.octets(b"another document"))
@@ -217,11 +247,14 @@ PEM = b"-----BEGIN CMS-----\n" + base64.encodebytes(b"anything") + b"-----END CM
 STRANGER = ExpectedSigner.person(snils="99988877766", surname="Ёлкина", given="Анна Петровна")
 NAMESAKE = ExpectedSigner.person(snils="11223344595", surname="Петрова", given="Анна Петровна")
 ORGANISATION = ExpectedSigner.of_organisation(ogrn="1027739552642")
+TWO_PERSONS = x509.Name([*forge.person_name(), *forge.person_name("99988877766")])
 DAY, MINUTE = timedelta(days=1), timedelta(minutes=1)
 
 ATTACKS: list[tuple[str, str, Callable[[World], Case]]] = [
     # The file
     ("empty", "EMPTY", lambda world: Case(b"")),
+    ("one octet", "TRUNCATED", lambda world: Case(b"\x30")),
+    ("a multi-octet tag", "NOT_DER", lambda world: Case(der.sequence(b"\x1f\x81\x01\x00"))),
     ("PEM instead of DER", "NOT_CMS", lambda world: Case(PEM)),
     ("a zip file", "NOT_CMS", lambda world: Case(b"PK\x03\x04" + bytes(30))),
     ("cut short", "TRUNCATED", lambda world: Case(good(world)[:-20])),
@@ -236,6 +269,17 @@ ATTACKS: list[tuple[str, str, Callable[[World], Case]]] = [
     ("a string in pieces", "NOT_DER", lambda world: Case(der.sequence(der.tlv(0x24, der.octets(b"a"))))),
     ("enveloped data", "NOT_SIGNED_DATA", lambda world: forged(world, outer_oid="1.2.840.113549.1.7.3")),
     ("an unknown content type", "NOT_SIGNED_DATA", lambda world: forged(world, outer_oid="1.2.3.4")),
+    ("two contents", "FORMAT", edited(*CONTENT, 1, put=der.null())),
+    ("an identifier with a padded arc", "NOT_DER", edited(0, put=der.tlv(6, b"\x2a\x80\x01"))),
+    ("an identifier that does not end", "NOT_DER", edited(0, put=der.tlv(6, b"\x2a\x86"))),
+    ("an empty identifier", "NOT_DER", edited(0, put=der.tlv(6, b""))),
+    ("an identifier of a thousand octets", "NOT_DER", edited(0, put=der.tlv(6, b"\x2a" * 1000))),
+    ("a padded number", "NOT_DER", edited(*SIGNED_DATA, 0, put=der.tlv(2, b"\0\1"))),
+    ("a number without octets", "NOT_DER", edited(*SIGNED_DATA, 0, put=der.tlv(2, b""))),
+    ("another version of the file", "FORMAT", edited(*SIGNED_DATA, 0, put=der.integer(3))),
+    ("another version of the signer", "FORMAT", edited(*SIGNER, 0, put=der.integer(3))),
+    ("a signature without its value", "FORMAT", edited(*SIGNER, 5, put=None)),
+    ("a null that is not empty", "NOT_DER", edited(*SIGNER, 2, 1, put=der.tlv(5, b"x"))),
     ("a field nobody knows", "FORMAT", lambda world: forged(world, extra=der.null())),
     ("enclosed revocation lists", "FORMAT", lambda world: forged(world, crls=der.context(1, der.sequence()))),
     # The shape of the signature
@@ -286,6 +330,18 @@ ATTACKS: list[tuple[str, str, Callable[[World], Case]]] = [
         "SIGNING_CERT_REF",
         lambda world: attribute(
             "signing_certificate_v2", forge.reference_to(world.chair.certificate, serial_shift=1)
+        )(world),
+    ),
+    (
+        "a certificate reference by SHA-1",
+        "WEAK_DIGEST",
+        lambda world: attribute("signing_certificate_v2", sha1_reference(world.chair.certificate))(world),
+    ),
+    (
+        "a certificate reference with two issuers",
+        "SIGNING_CERT_REF",
+        lambda world: attribute(
+            "signing_certificate_v2", reference_with_two_issuers(world.chair.certificate)
         )(world),
     ),
     ("the same key, another certificate", "SIGNING_CERT_REF", swapped_certificate),
@@ -346,6 +402,12 @@ ATTACKS: list[tuple[str, str, Callable[[World], Case]]] = [
     ("a certificate for key exchange", "KEY_USAGE", by_other({}, usage=("key_agreement",))),
     ("a certificate for web servers", "EKU_ROLE", by_other({}, extended=ExtendedKeyUsageOID.SERVER_AUTH)),
     ("a name that redraws the terminal", "BAD_CERTIFICATE", named("\x1b[2JИванова")),
+    ("a certificate of two persons", "BAD_CERTIFICATE", by_other({}, subject=TWO_PERSONS)),
+    (
+        "a certificate with an unreadable name",
+        "BAD_CERTIFICATE",
+        oddly_certified(OtherAuthority.certify_unreadable_name),
+    ),
     ("a name that runs backwards", "BAD_CERTIFICATE", named("Ива\u202eнова")),
     ("expired", "CERT_EXPIRED", by_other({}, since=-2 * DAY, until=-DAY)),
     ("not valid yet", "CERT_NOT_YET_VALID", by_other({}, since=DAY)),
