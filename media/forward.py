@@ -65,8 +65,9 @@ class Forwarder:
         ingress.counters.packets_in += 1
         ingress.counters.bytes_in += len(packet)
         payload_type = marker_and_type & 0x7F
+        now = time.monotonic()
         if payload_type == source.payload_type:
-            note_arrival(source, seq, ts, len(packet))
+            note_arrival(source, seq, ts, len(packet), now)
         elif payload_type == source.rtx_payload_type:
             if is_padding(packet, start, flags):
                 ingress.counters.drops["padding"] += 1
@@ -94,12 +95,20 @@ class Forwarder:
                 ts,
                 level,
                 packet[start:],
+                now,
             )
 
     def _fan_out(
-        self, source: Source, flags: int, marker: int, seq: int, ts: int, level: int, payload: bytes
+        self,
+        source: Source,
+        flags: int,
+        marker: int,
+        seq: int,
+        ts: int,
+        level: int,
+        payload: bytes,
+        now: float,
     ) -> None:
-        now = source.last_packet
         keyframe: bool | None = None
         for slot in source.slots:
             if slot.waiting:
@@ -158,9 +167,8 @@ def learn_source(
     return source
 
 
-def note_arrival(source: Source, seq: int, ts: int, size: int) -> None:
+def note_arrival(source: Source, seq: int, ts: int, size: int, now: float) -> None:
     """Reception statistics of one packet (RFC 3550, appendix A.1 without probation, A.8)."""
-    now = time.monotonic()
     source.last_packet = now
     source.packets += 1
     source.bytes += size

@@ -58,7 +58,7 @@ class Link:
         self.name = name  # publish or subscribe
         self.counters = Counters()
         self.state = "new"
-        self.candidates = 0
+        self._candidates: set[tuple[str, int]] = set()
         self._on_state = on_state
         self._closed = False
         self._deadline: asyncio.TimerHandle | None = None
@@ -69,9 +69,12 @@ class Link:
 
     async def add_candidates(self, found: tuple[Candidate, ...]) -> None:
         for candidate in found:
-            self.candidates += 1
-            if self.candidates > sdp.MAX_CANDIDATES:
+            address = (candidate.host, candidate.port)
+            if address in self._candidates:
+                continue
+            if len(self._candidates) >= sdp.MAX_CANDIDATES:
                 raise Full(f"more than {sdp.MAX_CANDIDATES} candidates")
+            self._candidates.add(address)
             await self.pc.add_candidate(candidate)
 
     @property

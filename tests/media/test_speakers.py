@@ -1,0 +1,63 @@
+"""Who is loudest, and who gets a slot."""
+
+from media.routes import Source
+from media.slots import assign, rank
+from media.speakers import HOLD, Speakers
+
+
+def source(peer: str, name: str = "mic") -> Source:
+    return Source(peer=peer, name=name, kind="audio", mid="0", payload_type=96)
+
+
+def test_silence_has_no_speaker():
+    speakers = Speakers()
+    assert speakers.update({"anna": 127, "boris": 90}, 1.0)
+    assert speakers.loudest is None
+    assert not speakers.update({"anna": 127, "boris": 90}, 1.2), "nothing new to tell"
+
+
+def test_a_slightly_louder_neighbour_does_not_take_over():
+    speakers = Speakers()
+    speakers.update({"anna": 30, "boris": 127}, 1.0)
+    speakers.update({"anna": 30, "boris": 27}, 1.2)
+    assert speakers.loudest == "anna"
+    speakers.update({"anna": 30, "boris": 20}, 1.4)
+    assert speakers.loudest == "boris"
+
+
+def test_a_pause_between_words_keeps_the_speaker():
+    speakers = Speakers()
+    now = 1.0
+    speakers.update({"anna": 30}, now)
+    while now < 1.0 + HOLD:
+        assert speakers.loudest == "anna"
+        now += 0.2
+        speakers.update({"anna": 127}, now)
+    for _ in range(8):
+        now += 0.2
+        speakers.update({"anna": 127}, now)
+    assert speakers.loudest is None
+
+
+def test_who_is_gone_is_not_loudest():
+    speakers = Speakers()
+    speakers.update({"anna": 10, "boris": 40}, 1.0)
+    speakers.update({"boris": 40}, 1.2)
+    assert speakers.loudest == "boris"
+    assert speakers.levels == {"boris": -40}
+
+
+def test_sources_keep_their_slots_when_others_come_and_go():
+    a, b, c, d = (source(name) for name in "abcd")
+    assert assign([None, None, None], [a, b]) == [a, b, None]
+    assert assign([a, b, None], [b, c]) == [c, b, None]
+    assert assign([c, b, None], [d, c, b, a]) == [c, b, d]
+    assert assign([c, b, d], [a, d, c, b]) == [c, a, d]
+    assert assign([a], []) == [None]
+    assert assign([], [a]) == []
+
+
+def test_screens_come_first_then_who_spoke_last():
+    a, b, screen = source("a", "camera"), source("b", "camera"), source("c", "screen")
+    assert rank([a, b, screen], {"b": 5.0}) == [screen, b, a]
+    assert rank([a, b], {}) == [a, b]
