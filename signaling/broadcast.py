@@ -53,6 +53,7 @@ class Broadcast:
         self._wake = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
         self._unsubscribe: Callable[[], None] = lambda: None
+        self.on_admitted: Callable[[Connection], Awaitable[None]] | None = None
         self.on_draft: Callable[[UUID, list[int], str | None], Awaitable[None]] | None = None
         self.on_draft_closed: Callable[[UUID, str], Awaitable[None]] | None = None
 
@@ -110,7 +111,7 @@ class Broadcast:
             if seat is None:
                 await self._farewell(connection, "removed")
                 continue
-            connection.admitted = seat.admission is Admission.ADMITTED
+            await self._follow_admission(connection, admitted=seat.admission is Admission.ADMITTED)
             await self._tell(connection, seat, scene, rows, names)
         await self._farewells(room, rows)
 
@@ -138,6 +139,11 @@ class Broadcast:
                 "patch": snapshot.sections(scene, seat, names) if last else {},
             }
             await self._emit("event", message, connection.sid)
+
+    async def _follow_admission(self, connection: Connection, *, admitted: bool) -> None:
+        if admitted and not connection.admitted and self.on_admitted is not None:
+            await self.on_admitted(connection)
+        connection.admitted = admitted
 
     async def _farewells(self, room: Room, rows: list[Entry]) -> None:
         for row in rows:

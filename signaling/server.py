@@ -74,6 +74,7 @@ class Signaling:
         self.rtc = Rtc(service, self.calls, self.sessions, self.placements, self.sio.send)
         self.drafting = Drafting(service, self.calls, self.sessions, self.sio.send)
         self.broadcast = Broadcast(service, self.calls, self.sessions, self.sio.send, self.farewell)
+        self.broadcast.on_admitted = self._admitted
         self.broadcast.on_draft = self.drafting.spread
         self.broadcast.on_draft_closed = self.drafting.closed
         self.dispatch = Dispatch(service, self.calls, self.sessions)
@@ -212,8 +213,12 @@ class Signaling:
 
     async def _entered(self, connection: Connection, parsed: wire.Parsed, result: dict[str, Any]) -> None:
         connection.admitted = result.get("admission") == Admission.ADMITTED
-        if connection.admitted and connection.consilium is not None:
-            await self.sio.enter_room(connection.sid, str(connection.consilium))
+        if connection.admitted:
+            await self._admitted(connection)
+
+    async def _admitted(self, connection: Connection) -> None:
+        """From now on the room's volatile messages reach this socket too."""
+        await self.sio.enter_room(connection.sid, str(connection.consilium))
 
     async def _left(self, connection: Connection, parsed: wire.Parsed, result: dict[str, Any]) -> None:
         await self.farewell(connection, "left")
@@ -227,7 +232,7 @@ class Signaling:
         connection.admitted = admitted
         room = self.sessions.room_of(connection)
         if admitted and room is not None:
-            await self.sio.enter_room(connection.sid, str(room.id))
+            await self._admitted(connection)
             answer["presence"] = room.devices()
             answer["viewer"] = room.view
         return answer

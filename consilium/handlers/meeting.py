@@ -54,16 +54,16 @@ def admit(context: Context, command: c.Admit) -> dict[str, Any]:
     consilium = context.tx.consilium(command.consilium)
     officer = access.must_be_officer(consilium, context.actor.person_id)
     seat = access.seat_by_id(consilium, command.seat)
-    record(context, consilium, lobby.admit(consilium, officer, seat))
+    record(context, consilium, lobby.admit(consilium, officer, seat, context.at))
     return {}
 
 
 def admit_all(context: Context, command: c.AdmitAll) -> dict[str, Any]:
     consilium = context.tx.consilium(command.consilium)
     officer = access.must_be_officer(consilium, context.actor.person_id)
-    happened = lobby.admit_all(consilium, officer)
+    happened = lobby.admit_all(consilium, officer, context.at)
     record(context, consilium, happened)
-    return {"admitted": len(happened)}
+    return {"admitted": sum(isinstance(event, events.SeatAdmitted) for event in happened)}
 
 
 def deny(context: Context, command: c.Deny) -> dict[str, Any]:

@@ -34,17 +34,18 @@ def enter(consilium: Consilium, seat: Seat, at: datetime) -> list[Event]:
     return happened + offer_chair(consilium, at)
 
 
-def admit(consilium: Consilium, by: Seat, seat: Seat) -> list[Event]:
+def admit(consilium: Consilium, by: Seat, seat: Seat, at: datetime) -> list[Event]:
+    """Who waits is connected: being let in begins his stay."""
     if seat.admission is Admission.ADMITTED:
         return []
     if seat.admission is not Admission.WAITING:
         raise Conflict("wrong_step", status=seat.admission)
-    return _admit(seat, by)
+    return [*_admit(seat, by), *_join(consilium, seat, at), *offer_chair(consilium, at)]
 
 
-def admit_all(consilium: Consilium, by: Seat) -> list[Event]:
+def admit_all(consilium: Consilium, by: Seat, at: datetime) -> list[Event]:
     waiting = [seat for seat in consilium.seats if seat.admission is Admission.WAITING]
-    return [event for seat in waiting for event in _admit(seat, by)]
+    return [event for seat in waiting for event in admit(consilium, by, seat, at)]
 
 
 def deny(consilium: Consilium, by: Seat, seat: Seat, reason: str, at: datetime) -> list[Event]:

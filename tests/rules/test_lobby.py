@@ -40,7 +40,7 @@ def test_nobody_is_admitted_who_has_not_knocked():
     member = seat(one, "member")
     member.admission = Admission.OUTSIDE
     with pytest.raises(Conflict, match="wrong_step"):
-        lobby.admit(one, seat(one, "chair"), member)
+        lobby.admit(one, seat(one, "chair"), member, NOON)
 
 
 def test_turning_away_needs_a_reason():
@@ -63,6 +63,16 @@ def test_those_who_came_early_are_not_let_in_by_the_chair_s_entry():
     assert names(lobby.enter(one, chair, NOON)) == ["SeatAdmitted", "ParticipantJoined", "ConsiliumOpened"]
     assert member.admission is Admission.WAITING
     assert not member.online
+
+
+def test_being_let_in_begins_the_stay():
+    one = consilium()
+    member = seat(one, "member")
+    lobby.enter(one, member, NOON)
+    lobby.enter(one, seat(one, "chair"), later(1))
+    happened = lobby.admit(one, seat(one, "chair"), member, later(2))
+    assert names(happened) == ["SeatAdmitted", "ParticipantJoined"]
+    assert [stay.joined_at for stay in one.attendance if stay.seat_id == member.id] == [later(2)]
 
 
 def test_knocking_twice_is_one_knock():

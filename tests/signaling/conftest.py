@@ -1,0 +1,187 @@
+"""A signaling server on loopback over a real store, a scheduled consilium, and sockets to join it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+import socketio
+from aiohttp import web
+from aiohttp.test_utils import unused_port
+
+from consilium import bootstrap, clock, demo
+from consilium import commands as c
+from consilium.model import Person
+from consilium.service import Actor, Service
+from consilium.store import sessions as tokens
+from signaling import wire
+from signaling.server import Signaling, attach
+
+ROLES = {
+    "chair": "chair",
+    "deputy": "deputy",
+    "secretary": "secretary",
+    "member1": "member",
+    "member2": "member",
+    "ivanova": "attending",
+    "expert": "expert",
+    "observer": "observer",
+}
+
+
+class Hall:
+    """A service, its signaling server, a consilium on the way, and the sockets opened in a test."""
+
+    def __init__(self, service: Service, url: str, signaling: Signaling) -> None:
+        self.service = service
+        self.url = url
+        self.signaling = signaling
+        self.sockets: list[socketio.AsyncClient] = []
+        self.consilium = self._schedule()
+
+    def actor(self, login: str) -> Actor:
+        with self.service.parts.store.read() as reader:
+            person = reader.person_by_login(login)
+        return Actor(
+            person_id=person.id,
+            organisation_id=person.organisation_id,
+            duties=frozenset(person.duties),
+            name=person.full_name,
+        )
+
+    def do(self, login: str, command: c.Command, command_id: UUID | None = None) -> dict[str, Any]:
+        reply = self.service.handle(command, self.actor(login), command_id or uuid4(), clock.now())
+        return reply.result
+
+    def ticket(self, login: str, consilium: UUID | None, ttl: timedelta = timedelta(seconds=60)) -> str:
+        with self.service.parts.store.write(clock.now()) as tx:
+            person: Person = tx.person_by_login(login)
+            token = tokens.create_session(tx, person, timedelta(hours=1), "test")
+            session = tokens.session(tx, token)
+            return tokens.create_ticket(tx, session.id, person.id, consilium, ttl)
+
+    async def socket(self, login: str, *, enter: bool = True) -> Sock:
+        sock = Sock()
+        self.sockets.append(sock.sio)
+        auth = {"ticket": self.ticket(login, self.consilium), "protocol": wire.PROTOCOL_VERSION}
+        await sock.sio.connect(self.url, auth=auth, transports=["websocket"])
+        if enter:
+            await sock.call("room.enter")
+            await sock.sync()
+        return sock
+
+    def _schedule(self) -> UUID:
+        request = self._request()
+        seats = [c.SeatPlan(person=self.actor(login).person_id, role=role) for login, role in ROLES.items()]
+        done = self.do(
+            "coordinator",
+            c.ScheduleConsilium(
+                kind="general",
+                organisation=demo.ORGANISATIONS["nmic"].id,
+                scheduled_at=clock.now(),
+                cases=[request],
+                seats=seats,
+            ),
+        )
+        return UUID(done["consilium"])
+
+    def _request(self) -> UUID:
+        fields = c.RequestFields(
+            receiver=demo.ORGANISATIONS["nmic"].id,
+            profile="онкология",
+            surname="Тестов",
+            given="Иван",
+            birth_date=clock.now().date().replace(year=1961),
+            sex="1",
+            snils="11223344595",
+            record_number="ИБ-1",
+            diagnosis_code="C34.1",
+            diagnosis_name="Рак лёгкого",
+            question="Оперировать?",
+            goal_code="5",
+            urgency_code="1",
+            course="Кашель.",
+            condition="Удовлетворительное.",
+            consent_basis="consent",
+            consent_date=clock.now().date(),
+            consent_reference="ИДС 1",
+        )
+        request = UUID(self.do("ivanova", c.CreateRequest(fields=fields))["request"])
+        self.do("ivanova", c.SendRequest(request=request))
+        self.do("coordinator", c.AcceptRequest(request=request))
+        return request
+
+
+class Sock:
+    """A browser's socket: keeps the snapshot, counts gaps like the real client."""
+
+    def __init__(self) -> None:
+        self.sio = socketio.AsyncClient(reconnection=False)
+        self.state: dict[str, Any] = {}
+        self.seq = 0
+        self.seen: list[dict[str, Any]] = []
+        self.said: list[tuple[str, Any]] = []
+        self.changed = asyncio.Event()
+        self.sio.on("event", self._event)
+        self.sio.on("*", self._other)
+
+    async def call(self, name: str, **fields: Any) -> dict[str, Any]:
+        answer = await self.raw(name, {"command": str(uuid4()), **fields})
+        assert answer["ok"], answer
+        return answer
+
+    async def refused(self, name: str, **fields: Any) -> str:
+        answer = await self.raw(name, {"command": str(uuid4()), **fields})
+        assert not answer["ok"], answer
+        return str(answer["error"]["code"])
+
+    async def raw(self, name: str, data: Any = None) -> dict[str, Any]:
+        return await self.sio.call(name, data, timeout=8)
+
+    async def sync(self) -> list[dict[str, Any]]:
+        answer = await self.call("room.sync", since=self.seq)
+        self.seq, self.state = answer["seq"], answer["snapshot"]
+        self.changed.set()
+        return answer["missed"]
+
+    async def until(self, holds: Callable[[Sock], Any]) -> Any:
+        async with asyncio.timeout(8):
+            while not (value := holds(self)):
+                self.changed.clear()
+                await self.changed.wait()
+        return value
+
+    async def heard(self, name: str) -> Any:
+        return await self.until(lambda me: next((data for said, data in me.said if said == name), None))
+
+    async def _event(self, message: dict[str, Any]) -> None:
+        self.seen.append(message)
+        if message["seq"] > self.seq:
+            self.seq = message["seq"]
+            self.state = {**self.state, **message["patch"]}
+        self.changed.set()
+
+    async def _other(self, name: str, data: Any = None) -> None:
+        self.said.append((name, data))
+        self.changed.set()
+
+
+@pytest.fixture
+async def hall(settings, aiohttp_server):
+    port = unused_port()
+    here = replace(settings, public_origin=f"http://127.0.0.1:{port}", media_controls=())
+    service = bootstrap.service(here)
+    demo.load(service)
+    app = web.Application()
+    signaling = attach(app, service, here)
+    await aiohttp_server(app, host="127.0.0.1", port=port)
+    opened = Hall(service, here.public_origin, signaling)
+    yield opened
+    for sio in opened.sockets:
+        await sio.disconnect()
+    service.parts.close()
