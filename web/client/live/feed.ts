@@ -1,6 +1,6 @@
 // The room's state as the journal tells it: a number, patches in order, and a pull when something is missing.
 import { batch, signal } from "@preact/signals";
-import type { RoomEvent, Snapshot, SyncAnswer } from "./wire";
+import type { Patch, RoomEvent, Snapshot, SyncAnswer } from "./wire";
 
 export type Step = "apply" | "old" | "gap";
 
@@ -10,9 +10,32 @@ export function step(have: number, seq: number | null): Step {
   return seq <= have ? "old" : "gap";
 }
 
+/** What stands for a section that is not there: nothing, in the section's shape. */
+const NOTHING = {
+  people: [],
+  lobby: [],
+  agenda: [],
+  case: null,
+  view: { document: null, page: 1, presenter: null },
+  floor: { seat: null, since: null, hands: [] },
+  quorum: { present: 0, need: 0, total: 0, reached: false },
+  decision: { item: null, resolutions: [], ballot: null, results: [], dissents: [] },
+  chat: [],
+  protocols: [],
+} satisfies Partial<Snapshot>;
+
 /** Patches replace whole top-level sections. */
-export function patched(snapshot: Snapshot, patch: Partial<Snapshot> | undefined): Snapshot {
-  return patch ? { ...snapshot, ...patch } : snapshot;
+export function patched(snapshot: Snapshot, patch: Patch | undefined): Snapshot {
+  if (!patch) return snapshot;
+  const next: Record<string, unknown> = { ...snapshot };
+  for (const [section, value] of Object.entries(patch)) {
+    next[section] = value ?? NOTHING[section as keyof typeof NOTHING];
+  }
+  return next as unknown as Snapshot;
+}
+
+function whole(sections: Patch): Snapshot {
+  return patched(NOTHING as unknown as Snapshot, sections);
 }
 
 type Sync = (since: number) => Promise<SyncAnswer>;
@@ -75,7 +98,7 @@ export class Feed {
     const answer = await this.ask(this.seq).catch(() => null);
     if (!answer) return;
     this.seq = answer.seq;
-    this.show(answer.snapshot);
+    this.show(whole(answer.snapshot));
     for (const event of answer.missed) this.tell(event, true);
   }
 

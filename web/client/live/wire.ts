@@ -58,7 +58,7 @@ export interface MePart {
   dissents: OwnDissent[];
   chair_offer: boolean;
   recused: Id[];
-  language: "ru" | "en";
+  denied_reason?: string;
 }
 
 export interface Person {
@@ -90,10 +90,10 @@ export interface AgendaItem {
   item: Id;
   order: number;
   status: "waiting" | "open" | "decided" | "postponed";
-  case: Id;
+  case: Id | null;
   case_number: string;
   patient: string;
-  birth_date: string;
+  birth_date: string | null;
   question: string;
   protocol: Id | null;
   opened_at: Instant | null;
@@ -115,7 +115,7 @@ export interface CasePart {
   id: Id;
   item: Id;
   number: string;
-  patient: { name: string; birth_date: string; sex: string; record_number: string };
+  patient: { name: string; birth_date: string | null; sex: string; record_number: string };
   diagnosis_code: string;
   diagnosis_name: string;
   question: string;
@@ -226,20 +226,33 @@ export interface Snapshot {
   protocols: ProtocolRow[];
 }
 
+/** Sections as they travel: what a seat may not see, or what is not there, is null. */
+export type Patch = { [Section in keyof Snapshot]?: Snapshot[Section] | null };
+
 /** One committed event. `seq` is null for what belongs to another stream (a protocol of this room). */
 export interface RoomEvent {
   seq: number | null;
   at: Instant;
-  name: string;
+  name: string; // empty: something this seat may not see
   data: Record<string, unknown>;
   by?: Id | null;
-  patch?: Partial<Snapshot>;
+  patch?: Patch;
+}
+
+export interface ProtocolEvent {
+  protocol: Id;
+  at: Instant;
+  name: string;
+  data: Record<string, unknown>;
+  patch?: Patch;
 }
 
 export interface SyncAnswer {
   seq: number;
-  snapshot: Snapshot;
+  snapshot: Patch;
   missed: RoomEvent[];
+  presence?: Record<Id, Presence>;
+  viewer?: ViewerMove | null;
 }
 
 export interface Presence {
@@ -260,7 +273,7 @@ export interface ViewerMove {
   x: number;
   y: number;
   pointer: { x: number; y: number } | null;
-  by?: Id;
+  seat?: Id;
 }
 
 export type Source = "mic" | "camera" | "screen";

@@ -13,7 +13,9 @@ const out = join(here, "..", "static", "dist");
 const pdfjs = join(here, "node_modules", "pdfjs-dist");
 const locale = join(here, "..", "locale");
 /** Areas of the catalogue that browser code asks for; all others stay on the server. */
-const inBrowser = new Set(["room", "media", "client", "error", "signing"]);
+const inBrowser = new Set([
+  "room", "media", "client", "error", "signing", "role", "item", "sex", "urgency", "document", "kind",
+]);
 const watching = process.argv.includes("--watch");
 
 /** Every script a page may ask for: its name in dist -> its source. */

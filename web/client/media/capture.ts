@@ -1,0 +1,164 @@
+// The person's own microphone, camera and screen: tracks, what is on, and what went wrong, by name.
+import { batch, signal } from "@preact/signals";
+import type { Source } from "../live/wire";
+import { loadChoice, saveChoice } from "./choice";
+
+/** Why a device is not there: permission, absent, busy in another program, or a page that is not secure. */
+export type Trouble = "denied" | "absent" | "busy" | "insecure" | "failed";
+
+const CAMERA = { width: { ideal: 640 }, height: { ideal: 360 }, frameRate: { ideal: 20, max: 24 } };
+const MIC = { echoCancellation: true, noiseSuppression: true, autoGainControl: true };
+
+export function troubleOf(error: unknown): Trouble {
+  const name = error instanceof DOMException ? error.name : "";
+  if (name === "NotAllowedError" || name === "SecurityError") return "denied";
+  if (name === "NotFoundError" || name === "OverconstrainedError") return "absent";
+  if (name === "NotReadableError" || name === "AbortError") return "busy";
+  return "failed";
+}
+
+function exactly(id: string | undefined): MediaTrackConstraints {
+  return id ? { deviceId: { ideal: id } } : {};
+}
+
+export class Capture {
+  readonly mic = signal<MediaStreamTrack | null>(null);
+  readonly camera = signal<MediaStreamTrack | null>(null);
+  readonly screen = signal<MediaStreamTrack | null>(null);
+  readonly micOn = signal(false);
+  readonly trouble = signal<{ mic?: Trouble; camera?: Trouble; screen?: Trouble }>({});
+  readonly devices = signal<MediaDeviceInfo[]>([]);
+  private readonly listeners: ((source: Source, track: MediaStreamTrack | null) => void)[] = [];
+
+  constructor() {
+    navigator.mediaDevices?.addEventListener("devicechange", () => void this.list());
+  }
+
+  /** Told what is to be sent now: null when the source is off. */
+  onTrack(listener: (source: Source, track: MediaStreamTrack | null) => void): void {
+    this.listeners.push(listener);
+  }
+
+  sent(source: Source): MediaStreamTrack | null {
+    if (source === "mic") return this.micOn.value ? this.mic.value : null;
+    return this[source].value;
+  }
+
+  /** Opens what was chosen, both with one question to the person; one failing does not take the other along. */
+  async open(want = loadChoice()): Promise<void> {
+    if (!navigator.mediaDevices) {
+      this.trouble.value = { mic: "insecure", camera: "insecure" };
+      return;
+    }
+    if (want.micOn && want.cameraOn) {
+      const both = await navigator.mediaDevices
+        .getUserMedia({ audio: { ...MIC, ...exactly(want.mic) }, video: { ...CAMERA, ...exactly(want.camera) } })
+        .catch(() => null);
+      if (both) {
+        batch(() => {
+          this.take("mic", both.getAudioTracks()[0] ?? null);
+          this.take("camera", both.getVideoTracks()[0] ?? null);
+          this.switchMic(true);
+        });
+        await this.list();
+        return;
+      }
+    }
+    if (want.micOn) await this.setMic(true);
+    if (want.cameraOn) await this.setCamera(true);
+    await this.list();
+  }
+
+  async setMic(on: boolean): Promise<void> {
+    if (on && !this.alive(this.mic.value)) {
+      const { mic } = loadChoice();
+      this.take("mic", await this.acquire("mic", { audio: { ...MIC, ...exactly(mic) } }));
+    }
+    this.switchMic(on && this.alive(this.mic.value));
+    saveChoice({ micOn: on });
+  }
+
+  async setCamera(on: boolean): Promise<void> {
+    if (on && !this.alive(this.camera.value)) {
+      const { camera } = loadChoice();
+      this.take("camera", await this.acquire("camera", { video: { ...CAMERA, ...exactly(camera) } }));
+    } else if (!on) this.drop("camera");
+    saveChoice({ cameraOn: on });
+  }
+
+  async setScreen(on: boolean): Promise<void> {
+    if (!on) return this.drop("screen");
+    try {
+      const stream = await navigator.mediaDevices.getDisplayMedia({ video: { frameRate: { ideal: 8, max: 12 } } });
+      const track = stream.getVideoTracks()[0] ?? null;
+      if (track) track.contentHint = "detail";
+      this.take("screen", track);
+    } catch (error) {
+      const trouble = troubleOf(error);
+      if (trouble !== "denied") this.trouble.value = { ...this.trouble.value, screen: trouble };
+    }
+  }
+
+  /** Another microphone or camera, kept for next time; what is on stays on. */
+  async choose(source: "mic" | "camera", id: string): Promise<void> {
+    saveChoice({ [source]: id });
+    const on = source === "mic" ? this.micOn.value : this.camera.value !== null;
+    this.drop(source);
+    if (on) await (source === "mic" ? this.setMic(true) : this.setCamera(true));
+  }
+
+  async list(): Promise<void> {
+    this.devices.value = (await navigator.mediaDevices?.enumerateDevices().catch(() => [])) ?? [];
+  }
+
+  close(): void {
+    for (const source of ["mic", "camera", "screen"] as const) this.drop(source);
+  }
+
+  private alive(track: MediaStreamTrack | null): boolean {
+    return track?.readyState === "live";
+  }
+
+  private async acquire(source: "mic" | "camera", wanted: MediaStreamConstraints): Promise<MediaStreamTrack | null> {
+    if (!navigator.mediaDevices) {
+      this.trouble.value = { ...this.trouble.value, [source]: "insecure" };
+      return null;
+    }
+    try {
+      const stream = await navigator.mediaDevices.getUserMedia(wanted);
+      return stream.getTracks()[0] ?? null;
+    } catch (error) {
+      this.trouble.value = { ...this.trouble.value, [source]: troubleOf(error) };
+      return null;
+    }
+  }
+
+  private take(source: Source, track: MediaStreamTrack | null): void {
+    this[source].value?.stop();
+    this[source].value = track;
+    if (track) {
+      const { [source]: _gone, ...rest } = this.trouble.value;
+      this.trouble.value = rest;
+      track.addEventListener("ended", () => this[source].value === track && this.drop(source));
+      if (source === "mic") track.contentHint = "speech";
+    }
+    this.tell(source);
+  }
+
+  private drop(source: Source): void {
+    this[source].value?.stop();
+    this[source].value = null;
+    if (source === "mic") this.micOn.value = false;
+    this.tell(source);
+  }
+
+  /** A muted microphone stays open, so that speaking into it can be noticed; nothing of it is sent. */
+  private switchMic(on: boolean): void {
+    this.micOn.value = on;
+    this.tell("mic");
+  }
+
+  private tell(source: Source): void {
+    for (const listener of this.listeners) listener(source, this.sent(source));
+  }
+}

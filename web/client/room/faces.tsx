@@ -1,0 +1,58 @@
+// Faces large (the stage of a discussion) or in a strip; a shared screen comes first.
+import { t } from "../live/words";
+import type { Person, Snapshot } from "../live/wire";
+import { useRoom, useSnapshot } from "./context";
+import { nameAt } from "./select";
+import { Tile, useTracks, Video } from "./tile";
+
+/** Who is in the room: whoever has the floor, then whoever is heard, the chair, the rest as on the order. */
+export function present(snapshot: Snapshot, loudest: string | null): Person[] {
+  const rank = (one: Person): number =>
+    one.seat === snapshot.floor.seat ? 0 : one.seat === loudest ? 1 : one.chair ? 2 : one.seat === snapshot.me.seat ? 4 : 3;
+  return snapshot.people.filter((one) => one.admitted && one.online).sort((a, b) => rank(a) - rank(b));
+}
+
+export function Faces() {
+  const room = useRoom();
+  const snapshot = useSnapshot();
+  // In the grid nobody jumps about while people talk: only the floor moves a face.
+  const people = present(snapshot, null);
+  return (
+    <div class="faces" data-testid="faces" data-count={Math.min(people.length, 12)}>
+      <Screens large />
+      <div class="faces-grid">{people.map((one) => <Tile key={one.seat} person={one} />)}</div>
+      {room.media.state.value === "connecting" && <p class="quiet small" role="status">{t("room.media_connecting")}</p>}
+    </div>
+  );
+}
+
+export function Filmstrip() {
+  const room = useRoom();
+  const snapshot = useSnapshot();
+  return (
+    <div class="filmstrip" data-testid="filmstrip" role="group" aria-label={t("room.filmstrip")} tabIndex={0}>
+      <Screens />
+      {present(snapshot, room.speakers.value.loudest).map((one) => <Tile key={one.seat} person={one} />)}
+    </div>
+  );
+}
+
+export function Screens({ large = false }: { large?: boolean }) {
+  const snapshot = useSnapshot();
+  return <>{snapshot.people.filter((one) => one.online).map((one) => <Screen key={one.seat} seat={one.seat} large={large} />)}</>;
+}
+
+function Screen({ seat, large }: { seat: string; large: boolean }) {
+  const room = useRoom();
+  const snapshot = useSnapshot();
+  const { screen } = useTracks(seat);
+  const shared = seat === snapshot.me.seat ? screen !== undefined : room.presence.value[seat]?.screen;
+  if (!screen || !shared) return null;
+  const label = t("room.screen_of", { name: nameAt(snapshot, seat) });
+  return (
+    <figure class={`tile screen${large ? " large" : ""}`} data-testid="screen" data-seat={seat}>
+      <Video track={screen} label={label} />
+      <figcaption><span class="tile-who"><strong>{label}</strong></span></figcaption>
+    </figure>
+  );
+}
