@@ -9,6 +9,7 @@ numbers and asks `room.sync`.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections import defaultdict
 from collections.abc import Awaitable, Callable
@@ -245,7 +246,7 @@ class Broadcast:
 
 def _wake(loop: asyncio.AbstractEventLoop, event: asyncio.Event) -> None:
     """From any thread; a hint that comes while the loop ends is of no use to anybody."""
-    if not loop.is_closed():
+    with contextlib.suppress(RuntimeError):  # the loop closed between any check and this
         loop.call_soon_threadsafe(event.set)
 
 

@@ -7,6 +7,7 @@ with the same command id; the thread finishes on its own and its place is freed 
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import ParamSpec, TypeVar
@@ -27,15 +28,16 @@ class Calls:
         self._pool = ThreadPoolExecutor(max_workers=threads, thread_name_prefix=name)
         self._limit = threads * WAITING_PER_THREAD
         self._running = 0
+        self._lock = threading.Lock()
 
     async def run(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Raises Unavailable(busy) at once when full, Unavailable(unknown) after ten seconds."""
-        if self._running >= self._limit:
-            raise Unavailable("busy")
-        loop = asyncio.get_running_loop()
-        self._running += 1
+        with self._lock:
+            if self._running >= self._limit:
+                raise Unavailable("busy")
+            self._running += 1
         work: Future[T] = self._pool.submit(call, *args, **kwargs)
-        work.add_done_callback(lambda _: loop.call_soon_threadsafe(self._finished))
+        work.add_done_callback(self._finished)
         try:
             return await asyncio.wait_for(asyncio.shield(asyncio.wrap_future(work)), TIMEOUT)
         except TimeoutError:
@@ -45,5 +47,7 @@ class Calls:
         """Idempotent; calls that wait are dropped, those at work finish."""
         self._pool.shutdown(wait=False, cancel_futures=True)
 
-    def _finished(self) -> None:
-        self._running -= 1
+    def _finished(self, _: Future[T]) -> None:
+        """In the thread that did the work, or in the one that cancelled it: the loop may be gone."""
+        with self._lock:
+            self._running -= 1
