@@ -157,6 +157,8 @@ def _signer_info(node: Node) -> _SignerInfo:
     unsigned = fields.maybe(UNSIGNED_TAG)
     fields.end()
     unsigned_oids = tuple(Fields(child).take().oid() for child in unsigned.children()) if unsigned else ()
+    if unsigned is not None and not unsigned_oids:
+        raise SignatureRefused("FORMAT", what="an empty set of unsigned attributes")
     return _SignerInfo(issuer, serial, digest_oid, attributes, signature_oid, signature, unsigned_oids)
 
 

@@ -125,14 +125,14 @@ def _verified(
     _require_mathematics(certificate, message, digest)
     _require_purpose(certificate, policy)
     _require_validity(certificate, at)
-    names = names_in(der)
-    identity, issuer = identity_of(names.subject), identity_of(names.issuer)
+    identity, issuer = identity_of(names_in(der).subject), identity_of(names_in(der).issuer)
     path = chain.build(der, message.certificates, trust, at)
     if not set(message.certificates) <= set(path):
         raise SignatureRefused("EXTRA_CERTIFICATE")
     if signer is not None:
         require(signer, identity)
     _require_moment(message.signing_time, certificate, policy, at, challenge)
+    proven = {"CADES_BES": True, "CHAIN": True, "CRL": True, "SIGNER": signer, "CHALLENGE": challenge}
     return VerifiedSignature(
         signer=identity,
         certificate=der,
@@ -147,13 +147,7 @@ def _verified(
         policy_id=policy.id,
         policy_digest=policy.digest,
         verified_at=at,
-        codes=(
-            "CADES_BES",
-            "CHAIN",
-            "CRL",
-            *(("SIGNER",) if signer else ()),
-            *(("CHALLENGE",) if challenge else ()),
-        ),
+        codes=tuple(code for code, checked in proven.items() if checked),
     )
 
 

@@ -121,12 +121,16 @@ def false_root(world: World) -> Case:
     return Case(cms, trust=TrustStore((trusted.certificate,), (), (trusted.crl(), impostor.crl())))
 
 
-def expired_root(world: World) -> Case:
-    """A certificate still valid, under a root that is not."""
-    authority, key = OtherAuthority(AT - timedelta(days=40)), ec.generate_private_key(ec.SECP256R1())
-    authority.at = AT
-    cms = Forgery(key, authority.certify(key.public_key()), DOCUMENT, AT).build()
-    return Case(cms, trust=authority.trust)
+def under_a_root_of(moment: datetime) -> Callable[[World], Case]:
+    """A certificate valid now, under a root made at another moment and valid for thirty days."""
+
+    def case(world: World) -> Case:
+        authority, key = OtherAuthority(moment), ec.generate_private_key(ec.SECP256R1())
+        authority.at = AT
+        cms = Forgery(key, authority.certify(key.public_key()), DOCUMENT, AT).build()
+        return Case(cms, trust=authority.trust)
+
+    return case
 
 
 def issued_by_a_person(world: World) -> Case:
@@ -293,6 +297,11 @@ ATTACKS: list[tuple[str, str, Callable[[World], Case]]] = [
     ("attributes out of order", "ATTRS_NOT_DER", lambda world: forged(world, order=backwards)),
     ("content of another type", "CONTENT_TYPE", lambda world: forged(world, content_oid="1.2.3")),
     ("a transplanted timestamp", "UNSIGNED_ATTRS", lambda world: forged(world, unsigned=TIMESTAMP)),
+    (
+        "no unsigned attributes, but room for them",
+        "FORMAT",
+        lambda world: forged(world, unsigned=der.tlv(0xA1, b"")),
+    ),
     # Signed attributes
     ("no contentType", "ATTR_MISSING", without("content_type")),
     ("no messageDigest", "ATTR_MISSING", without("message_digest")),
@@ -413,7 +422,8 @@ ATTACKS: list[tuple[str, str, Callable[[World], Case]]] = [
     ("not valid yet", "CERT_NOT_YET_VALID", by_other({}, since=DAY)),
     ("certified with SHA-1", "UNTRUSTED", oddly_certified(OtherAuthority.certify_with_sha1)),
     ("a root nobody trusts", "UNTRUSTED", lambda world: replace(by_other({})(world), trust=world.trust)),
-    ("a root that has expired", "CERT_EXPIRED", expired_root),
+    ("a root that has expired", "CERT_EXPIRED", under_a_root_of(AT - 40 * DAY)),
+    ("a root of tomorrow", "CERT_NOT_YET_VALID", under_a_root_of(AT + DAY)),
     ("no trust at all", "UNTRUSTED", lambda world: Case(good(world), trust=TrustStore(()))),
     ("a false root of the right name", "UNTRUSTED", false_root),
     ("certified by a doctor", "UNTRUSTED", issued_by_a_person),
