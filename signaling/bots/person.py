@@ -184,7 +184,7 @@ class Bot:
             raise BotGaveUp(f"{self.login} was shown another digest than that of the bytes")
         signing_time = datetime.fromisoformat(begun["signing_time"])
         for one in begun.get("dissents", []):
-            await self._sign_dissent(protocol, one, signing_time)
+            await self._sign_dissent(protocol, one, begun["challenge"], signing_time)
         cms = self.key.sign(document, self.certificate, signing_time)
         return await self.api(
             "protocol.sign",
@@ -194,14 +194,16 @@ class Bot:
             cms=base64.b64encode(cms).decode(),
         )
 
-    async def _sign_dissent(self, protocol: str, paper: dict[str, Any], signing_time: datetime) -> None:
-        document = base64.b64decode(paper["document"])
+    async def _sign_dissent(
+        self, protocol: str, paper: dict[str, Any], challenge: str, signing_time: datetime
+    ) -> None:
+        document = base64.b64decode(paper["content"])
         cms = self.key.sign(document, self.certificate, signing_time)
         await self.api(
             "dissent.sign",
             protocol=protocol,
             dissent=paper["id"],
-            challenge=paper["challenge"],
+            challenge=challenge,
             digest=hashlib.sha256(document).hexdigest(),
             cms=base64.b64encode(cms).decode(),
         )
