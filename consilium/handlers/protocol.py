@@ -19,10 +19,9 @@ from consilium import commands as c
 from consilium import drafts
 from consilium.documents import cda
 from consilium.documents.draft import draft_sections
-from consilium.documents.editions import edition
-from consilium.documents.facts import ProtocolKind
 from consilium.errors import Conflict, Invalid, NotFound
 from consilium.events import CaseSealed, DraftWritten, Event, SigningCompleted
+from consilium.filing.compose import registry_kind
 from consilium.handlers import filing
 from consilium.handlers.asker import Table, person_of, require_system, tidied
 from consilium.handlers.requests import record as record_case
@@ -320,6 +319,7 @@ def record_seal(context: Context, command: c.RecordSeal) -> dict[str, Any]:
     require_system(context)
     case = context.tx.case(context.tx.peek(Protocol, command.protocol).case_id)
     protocol = context.tx.protocol(command.protocol)
+    _require_this_version(protocol, command.package_name)
     happened = signing.seal(
         protocol,
         command.seal_cms,
@@ -335,16 +335,15 @@ def record_seal(context: Context, command: c.RecordSeal) -> dict[str, Any]:
     case.status = CaseStatus.SEALED
     case.revision += 1
     record_case(context, case, [CaseSealed(protocol=protocol.id)])
-    if _registry_kind(context, protocol) is not None:
+    if registry_kind(protocol.document) is not None:  # a commission's stays with the organisation (kind 87)
         filing.begin(context, protocol)
     return {"status": str(protocol.status)}
 
 
-def _registry_kind(context: Context, protocol: Protocol) -> str | None:
-    """The code the document is filed under; a commission's protocol stays with the organisation (kind 87)."""
-    kind = context.tx.peek(Consilium, protocol.consilium_id).kind
-    day = (protocol.frozen_at or context.at).date()
-    return edition(ProtocolKind(kind), day).registry_kind
+def _require_this_version(protocol: Protocol, package_name: str) -> None:
+    """A package carries the document's id, which is new for every version: a late one is of the past."""
+    if not package_name.startswith(f"{protocol.document_id}-"):
+        raise Conflict("wrong_step", status=str(protocol.status))
 
 
 # --- common ---------------------------------------------------------------------------------------

@@ -163,7 +163,12 @@ def open_document(context: Context, command: c.OpenDocument) -> dict[str, Any]:
         consilium=consilium.id if consilium is not None and through_room else None,
     )
     record(context, case, [opened])
-    return {"digest": document.digest, "media_type": document.media_type, "title": document.title}
+    return {
+        "digest": document.digest,
+        "media_type": document.media_type,
+        "title": document.title,
+        "size": document.size,
+    }
 
 
 def _consilium_of(context: Context, case: Case) -> Consilium | None:

@@ -2,4 +2,10 @@
 
 Each question takes a `Reader` (a Transaction is one too) and who asks, and checks what he may see: his own
 organisation's or his own consilium's; for everything else the answer is NotFound, as if it were absent.
+Answers are JSON-ready; where a sentence is due they hold its code, and the page finds the words.
+
+    day.my_day            cases.requests_inbox, request_page, case_journal
+    consilia.consilia_page, consilium_page, planning_page, kind_rules, ics
+    protocols.protocol_page, protocol_document, pulled_document, package_of, signing_desk, draft_facts
+    people.people_page, bodies_page, routes_page, receivers, my_certificates, code_lists
 """

@@ -208,8 +208,9 @@ def decline(protocol: Protocol, person_id: UUID, reason: str, at: datetime) -> l
 
 
 def reopen(protocol: Protocol, by: UUID, reason: str) -> list[Event]:
-    """Chair or secretary take it back before the last signature."""
-    require_signing(protocol)
+    """Chair or secretary take it back before it is sealed."""
+    if protocol.status not in {ProtocolStatus.SIGNING, ProtocolStatus.SEALING}:
+        raise Conflict("wrong_step", status=str(protocol.status))
     if not reason.strip():
         raise Invalid("reason_required", field="reason")
     version, fallen = protocol.version, _back_to_drafting(protocol)

@@ -362,9 +362,24 @@ def change_seats(consilium: Consilium, plan: Plan, sittings: Sequence[Sitting]) 
     if consilium.status is ConsiliumStatus.OPEN:
         _add_seats(consilium, sittings)
     else:
-        _seat(consilium, sittings)
+        _reseat(consilium, sittings)
     consilium.revision += 1
     return [SeatsChanged(seats=len(consilium.seats))]
+
+
+def _reseat(consilium: Consilium, sittings: Sequence[Sitting]) -> None:
+    """Whoever has already been in the room stays on the list: the journal of attendance names his seat."""
+    wanted = {one.person.id for one in sittings}
+    for stay in consilium.attendance:
+        seat = consilium.seat(stay.seat_id)
+        if seat is not None and seat.person_id not in wanted:
+            raise Conflict("wrong_step", status="was_inside", seat=str(seat.id))
+    _seat(consilium, sittings)
+    if consilium.chair_seat_id is not None:
+        consilium.chair_seat_id = next(
+            one.id for one in consilium.seats if kinds.presides(consilium.kind, one.role)
+        )
+        consilium.chair_offered_to = None
 
 
 def _require_only_additions(consilium: Consilium, sittings: Sequence[Sitting]) -> None:

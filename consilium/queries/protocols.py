@@ -1,0 +1,323 @@
+"""Protocols as pages, the signing desk and the registry see them."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+import sqlalchemy as sa
+from cryptography import x509
+
+from consilium import drafts
+from consilium.errors import NotFound
+from consilium.model import (
+    AgendaItem,
+    Case,
+    Consilium,
+    DissentPaper,
+    Person,
+    Protocol,
+    ProtocolStatus,
+    Signature,
+    SignatureStatus,
+)
+from consilium.queries.protocol_facts import protocol_facts
+from consilium.queries.shown import moment, names_of
+from consilium.rules import protocol as rules
+from consilium.rules import signing
+from consilium.seal.errors import SignatureRefused
+from consilium.seal.names import ExpectedSigner
+from consilium.seal.reasons import sentence
+from consilium.seal.verify import verify
+from consilium.store import Reader
+from consilium.store.tables import dissent_papers, protocols, signatures
+
+if TYPE_CHECKING:
+    from consilium.bootstrap import Parts
+
+
+def seen_protocol(
+    reader: Reader, person: Person, protocol_id: UUID
+) -> tuple[Protocol, Consilium, AgendaItem, Case]:
+    """Raises NotFound for whom it does not exist."""
+    protocol = reader.protocol(protocol_id)
+    consilium = reader.consilium(protocol.consilium_id)
+    case = reader.case(protocol.case_id)
+    item = consilium.item(protocol.item_id)
+    if item is None or not rules.sees_protocol(consilium, item, case, person):
+        raise NotFound
+    return protocol, consilium, item, case
+
+
+def protocol_by_document(reader: Reader, document_id: UUID) -> Protocol:
+    """By the id of its frozen document: how a registry names it. Raises NotFound."""
+    query = sa.select(protocols.c.id).where(protocols.c.document_id == document_id)
+    found = reader.connection.execute(query).scalar()
+    if found is None:
+        raise NotFound
+    return reader.protocol(found)
+
+
+def protocol_document(reader: Reader, person: Person, protocol_id: UUID) -> tuple[bytes, str]:
+    """The frozen bytes and their sha256 (hex). Raises NotFound while there are none."""
+    protocol, _, _, _ = seen_protocol(reader, person, protocol_id)
+    if not protocol.document:
+        raise NotFound
+    return protocol.document, protocol.digest
+
+
+def pulled_document(reader: Reader, document_id: UUID) -> tuple[bytes, str]:
+    """The same for the registry, once the protocol is sealed; its right is proven by `filing.callback`."""
+    protocol = protocol_by_document(reader, document_id)
+    if protocol.status is not ProtocolStatus.SEALED:
+        raise NotFound
+    return protocol.document, protocol.digest
+
+
+def package_of(reader: Reader, person: Person, protocol_id: UUID) -> tuple[str, str]:
+    """(file name in `sealing.packages`, sha256 hex) of the sealed package. Raises NotFound."""
+    protocol, _, _, _ = seen_protocol(reader, person, protocol_id)
+    if not protocol.package_name:
+        raise NotFound
+    return protocol.package_name, protocol.package_digest
+
+
+def protocol_page(
+    reader: Reader, person: Person, protocol_id: UUID, at: datetime, parts: Parts | None = None
+) -> dict[str, Any]:
+    """Everything the page of one protocol shows. With `parts` every signature is verified anew."""
+    protocol, consilium, item, case = seen_protocol(reader, person, protocol_id)
+    rows = protocol.current_signatures()
+    names = names_of(
+        reader, [one.person_id for one in protocol.signatures] + [one.person_id for one in protocol.dissents]
+    )
+    seat_of = {seat.id: seat for seat in consilium.seats}
+    return {
+        "id": str(protocol.id),
+        "number": protocol.number,
+        "status": str(protocol.status),
+        "version": protocol.version,
+        "created_at": moment(protocol.created_at),
+        "digest": protocol.digest,
+        "size": len(protocol.document),
+        "frozen_at": moment(protocol.frozen_at),
+        "sealed_at": moment(protocol.sealed_at),
+        "case": {"id": str(case.id), "number": case.number, "patient": case.patient.full_name},
+        "consilium": {
+            "id": str(consilium.id),
+            "number": consilium.number,
+            "kind": consilium.kind,
+            "status": str(consilium.status),
+        },
+        "item": str(item.id),
+        "can": allowed(protocol, consilium, person),
+        "next": str(protocol.status)
+        if protocol.status is not ProtocolStatus.SEALED
+        else f"filing.{protocol.filing}",
+        "signatures": [
+            {
+                **_row(one, person, names),
+                "role": one.role,
+                "position": seat_of[one.seat_id].position,
+                "opened_at": moment(one.opened_at),
+                "check": _check(reader, parts, one, protocol.document, person.language, at),
+            }
+            for one in sorted(rows, key=lambda one: one.order)
+        ],
+        "dissents": [
+            {
+                **_row(one, person, names),
+                "dissent": str(one.dissent_id),
+                "digest": one.digest,
+                "check": _check(reader, parts, one, one.document, person.language, at),
+            }
+            for one in sorted(protocol.current_dissents(), key=lambda one: one.order)
+        ],
+        "my_dissents": my_papers(protocol, consilium, person),
+        "fallen": _fallen(protocol, names),
+        "package": _package(protocol),
+        "filing": filing_line(protocol),
+        "draft": _draft(reader, protocol) if protocol.status is ProtocolStatus.DRAFTING else [],
+    }
+
+
+def allowed(protocol: Protocol, consilium: Consilium, person: Person) -> list[str]:
+    """Subset of sign, decline, edit, freeze, reopen, release, file_again."""
+    seat = consilium.seat_of(person.id)
+    edits = seat is not None and rules.may_edit(consilium, seat)
+    drafting = protocol.status is ProtocolStatus.DRAFTING
+    under_way = protocol.status is ProtocolStatus.SIGNING
+    mine = signing.awaited_of(protocol, person.id) if under_way else []
+    registers = person.organisation_id == protocol.organisation_id and not {
+        "registrar",
+        "coordinator",
+    }.isdisjoint(person.duties)
+    rights = {
+        "sign": bool(mine),
+        "decline": any(isinstance(one, Signature) for one in mine),
+        "edit": edits and drafting,
+        "freeze": edits and drafting,
+        "reopen": edits and under_way,
+        "release": under_way and seat is not None and edits and rules.leads(consilium, seat),
+        "file_again": registers and protocol.filing in {"rejected", "dead"},
+    }
+    return [name for name, granted in rights.items() if granted]
+
+
+def _row(one: Signature | DissentPaper, person: Person, names: dict[UUID | None, str]) -> dict[str, Any]:
+    return {
+        "id": str(one.id),
+        "person": str(one.person_id),
+        "name": names.get(one.person_id, ""),
+        "me": one.person_id == person.id,
+        "status": str(one.status),
+        "reason": one.reason,
+        "signed_at": moment(one.signed_at) if one.status is SignatureStatus.SIGNED else None,
+        "certificate": _certificate(one.certificate),
+    }
+
+
+def _certificate(der: bytes) -> dict[str, Any] | None:
+    if not der:
+        return None
+    loaded = x509.load_der_x509_certificate(der)
+    return {
+        "serial": f"{loaded.serial_number:x}",
+        "sha256": hashlib.sha256(der).hexdigest(),
+        "not_before": loaded.not_valid_before_utc.isoformat(),
+        "not_after": loaded.not_valid_after_utc.isoformat(),
+    }
+
+
+def _check(
+    reader: Reader,
+    parts: Parts | None,
+    one: Signature | DissentPaper,
+    document: bytes,
+    language: str,
+    at: datetime,
+) -> dict[str, Any] | None:
+    """The strict verifier's word on a stored signature, now: {ok, code, sentence}."""
+    if parts is None or one.status is not SignatureStatus.SIGNED:
+        return None
+    signer = reader.person(one.person_id)
+    given = " ".join(part for part in (signer.given, signer.patronymic) if part)
+    expected = ExpectedSigner.person(snils=signer.snils, surname=signer.surname, given=given)
+    try:
+        verify(document, one.cms, policy=parts.policy, trust=parts.trust(), at=at, signer=expected)
+    except SignatureRefused as refused:
+        return {"ok": False, "code": refused.code, "sentence": refused.message(language)}
+    return {"ok": True, "code": "OK", "sentence": sentence("OK", language)}
+
+
+def my_papers(protocol: Protocol, consilium: Consilium, person: Person) -> list[dict[str, Any]]:
+    """One's own dissenting opinions of this version, with their words."""
+    texts = {one.id: one.text for one in consilium.dissents}
+    return [
+        {
+            "id": str(one.dissent_id),
+            "digest": one.digest,
+            "text": texts.get(one.dissent_id, ""),
+            "status": str(one.status),
+        }
+        for one in protocol.current_dissents()
+        if one.person_id == person.id
+    ]
+
+
+def _fallen(protocol: Protocol, names: dict[UUID | None, str]) -> list[dict[str, Any]]:
+    """Earlier versions: how many had signed, and who declined with which reason."""
+    lines: list[dict[str, Any]] = []
+    for version in range(1, protocol.version):
+        rows = [one for one in protocol.signatures if one.version == version]
+        declined = next((one for one in rows if one.status is SignatureStatus.DECLINED), None)
+        lines.append(
+            {
+                "version": version,
+                "signed": sum(one.status is SignatureStatus.SIGNED for one in rows),
+                "reason": declined.reason if declined else "",
+                "name": names.get(declined.person_id, "") if declined else "",
+            }
+        )
+    return lines
+
+
+def _package(protocol: Protocol) -> dict[str, str] | None:
+    if not protocol.package_name:
+        return None
+    return {"name": protocol.package_name, "digest": protocol.package_digest}
+
+
+def filing_line(protocol: Protocol) -> dict[str, Any]:
+    """Where the filing stands; sentences for the codes are `filing.codes`'."""
+    return {
+        "status": str(protocol.filing),
+        "attempts": protocol.filing_attempts,
+        "message": protocol.filing_message,
+        "error_codes": protocol.filing_error_codes,
+        "next_try": moment(protocol.filing_next_try),
+        "registry_number": protocol.registry_number,
+        "registered_at": moment(protocol.registered_at),
+    }
+
+
+def _draft(reader: Reader, protocol: Protocol) -> list[dict[str, str]]:
+    found = drafts.texts(update for _, update in reader.draft_updates(protocol.id))
+    return [{"key": key, "text": text} for key, text in found.items()]
+
+
+def draft_facts(reader: Reader, person: Person, protocol_id: UUID, at: datetime) -> Any:
+    """`documents.facts.ProtocolFacts` of the draft as it stands now, to preview or to name what is missing."""
+    protocol, consilium, _, case = seen_protocol(reader, person, protocol_id)
+    prose = drafts.texts(update for _, update in reader.draft_updates(protocol.id))
+    return protocol_facts(reader, protocol, consilium, case, prose, at)
+
+
+def signing_desk(reader: Reader, person: Person) -> list[dict[str, Any]]:
+    """Protocols that wait for this person's signature, oldest first (SG-07)."""
+    found = reader.all(
+        Protocol, protocols.c.id.in_(_waiting_ids(reader, person)), order=(protocols.c.frozen_at,)
+    )
+    return [_desk_line(one, person) for one in found]
+
+
+def _waiting_ids(reader: Reader, person: Person) -> list[UUID]:
+    ids: set[UUID] = set()
+    for table in (signatures, dissent_papers):
+        query = (
+            sa.select(protocols.c.id)
+            .join(table, table.c.protocol_id == protocols.c.id)
+            .where(
+                protocols.c.status == str(ProtocolStatus.SIGNING),
+                table.c.version == protocols.c.version,
+                table.c.person_id == person.id,
+                table.c.status == str(SignatureStatus.AWAITED),
+            )
+        )
+        ids |= set(reader.connection.execute(query).scalars())
+    return list(ids)
+
+
+def _desk_line(protocol: Protocol, person: Person) -> dict[str, Any]:
+    rows = protocol.current_signatures()
+    mine = next((one for one in rows if one.person_id == person.id), None)
+    papers = [one for one in protocol.current_dissents() if one.person_id == person.id]
+    return {
+        "id": str(protocol.id),
+        "number": protocol.number,
+        "version": protocol.version,
+        "digest": protocol.digest,
+        "role": mine.role if mine else "",
+        "opened_at": moment(mine.opened_at) if mine else None,
+        "frozen_at": moment(protocol.frozen_at),
+        "signed": _signed(rows),
+        "total": len(rows),
+        "dissents": len(papers),
+    }
+
+
+def _signed(rows: Iterable[Signature]) -> int:
+    return sum(one.status is SignatureStatus.SIGNED for one in rows)
