@@ -15,7 +15,7 @@ import json
 import logging
 from collections.abc import Callable
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from media.errors import BadRequest, MediaError, TimedOut, Unauthorised, Unreachable
 
@@ -275,7 +275,7 @@ class MediaClient:
             raise self._refused
         return self.info
 
-    async def request(self, op: str, *, timeout: float = 5.0, **fields: object) -> Message:
+    async def request(self, op: str, *, timeout: float = 5.0, **fields: Any) -> Message:
         """Ask the worker; returns the fields of its answer.
 
         Raises MediaError with the worker's code, or Unreachable (connection lost: it may have been done),

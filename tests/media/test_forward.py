@@ -8,6 +8,7 @@ import struct
 from dataclasses import dataclass, field
 
 import pytest
+from aiortc.rtcrtpparameters import RTCRtpHeaderExtensionParameters, RTCRtpParameters
 from aiortc.rtp import (
     HeaderExtensionsMap,
     RtcpPacket,
@@ -20,7 +21,6 @@ from aiortc.rtp import (
     RtpPacket,
     pack_header_extensions,
 )
-from aiortc.rtcrtpparameters import RTCRtpHeaderExtensionParameters, RTCRtpParameters
 from hypothesis import given
 from hypothesis import strategies as st
 from pylibsrtp import Policy, Session
