@@ -119,7 +119,7 @@ async def test_a_bundle_only_section_with_port_0_is_no_rejection(offer: str):
         "candidate:",
         "candidate:1 1 udp x 192.0.2.7 5000 typ host",
         "candidate:1 1 udp 1 7e2c9a7c.local 5000 typ host",
-        "candidate:1 1 udp 1 stun.l.google.com 5000 typ host",
+        "candidate:1 1 udp 1 relay.example.org 5000 typ host",
         "candidate:1 1 tcp 1 192.0.2.7 9 typ host tcptype active",
         "candidate:1 2 udp 1 192.0.2.7 5000 typ host",
         "candidate:1 1 udp 1 192.0.2.7 0 typ host",
