@@ -263,7 +263,7 @@ async def worker(folder: str) -> AsyncIterator[tuple[int, MediaClient]]:
         await process.wait()
 
 
-def loopback_only(*, use_ipv4: bool, use_ipv6: bool) -> list[str]:
+def loopback_only(use_ipv4: bool, use_ipv6: bool) -> list[str]:  # noqa: FBT001 - aioice names them
     """In place of aioice's search, which skips 127.0.0.1."""
     return ["127.0.0.1"]
 
