@@ -168,7 +168,7 @@ def reopen(context: Context, command: c.ReopenProtocol) -> dict[str, Any]:
 def begin_signing(context: Context, command: c.BeginSigning) -> dict[str, Any]:
     """What the signer's browser needs: digests, the time to state, a challenge for ten minutes."""
     person = person_of(context)
-    protocol, _, _ = _seen(context, command.protocol, person)
+    protocol = _to_sign(context, command.protocol, person)
     challenge = secrets.token_urlsafe(24)
     record(context, protocol, signing.begin(protocol, person.id, challenge, context.at))
     waiting = signing.awaited_of(protocol, person.id)
@@ -193,7 +193,7 @@ def begin_signing(context: Context, command: c.BeginSigning) -> dict[str, Any]:
 def attach_signature(context: Context, command: c.AttachSignature) -> dict[str, Any]:
     """Only what the strict verifier accepts becomes a signature; a refusal changes nothing."""
     person = person_of(context)
-    protocol, _, _ = _seen(context, command.protocol, person)
+    protocol = _to_sign(context, command.protocol, person)
     row = signing.require_may_sign(protocol, person.id)
     signing_time = signing.require_challenge(
         row, command.challenge, command.digest, protocol.digest, context.at
@@ -209,7 +209,7 @@ def attach_signature(context: Context, command: c.AttachSignature) -> dict[str, 
 
 def attach_dissent_signature(context: Context, command: c.AttachDissentSignature) -> dict[str, Any]:
     person = person_of(context)
-    protocol, _, _ = _seen(context, command.protocol, person)
+    protocol = _to_sign(context, command.protocol, person)
     rules.require_signing(protocol)
     row = signing.dissent_of(protocol, command.dissent, person.id)
     rules.require_awaited(row)
@@ -359,6 +359,15 @@ def _seen(
     if not rules.sees_protocol(consilium, _item(consilium, peeked), case, person):
         raise NotFound
     return context.tx.protocol(protocol_id), consilium, case
+
+
+def _to_sign(context: Context, protocol_id: UUID, person: Person) -> Protocol:
+    """As `_seen`; a seat that may not read it knows of the consilium and learns that it does not sign."""
+    peeked = context.tx.peek(Protocol, protocol_id)
+    if context.tx.peek(Consilium, peeked.consilium_id).seat_of(person.id) is not None:
+        return context.tx.protocol(protocol_id)
+    protocol, _, _ = _seen(context, protocol_id, person)
+    return protocol
 
 
 def _item(consilium: Consilium, protocol: Protocol) -> AgendaItem:

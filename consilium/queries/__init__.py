@@ -5,7 +5,7 @@ organisation's or his own consilium's; for everything else the answer is NotFoun
 Answers are JSON-ready; where a sentence is due they hold its code, and the page finds the words.
 
     day.my_day            cases.requests_inbox, request_page, case_journal
-    consilia.consilia_page, consilium_page, planning_page, kind_rules, ics
-    protocols.protocol_page, protocol_document, pulled_document, package_of, signing_desk, draft_facts
-    people.people_page, bodies_page, routes_page, receivers, my_certificates, code_lists
+    consilia.consilia_list, consilium_page, planning_page, kind_rules, ics
+    protocols.protocol_page, frozen_document, pulled_document, package_of, signing_desk, draft_facts
+    directory.people_page, bodies_page, open_routes, own_certificates, code_lists
 """

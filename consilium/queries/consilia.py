@@ -27,29 +27,22 @@ from consilium.store import Reader
 from consilium.store.tables import bodies, cases, consilia, people, protocols, seats
 
 PAGE = 200
+LIVING = frozenset({ConsiliumStatus.PLANNED, ConsiliumStatus.OPEN})
 
 
 # --- lists ----------------------------------------------------------------------------------------
 
 
-def consilia_page(reader: Reader, person: Person, at: datetime) -> dict[str, list[dict[str, Any]]]:
-    """{now, ahead, past}: those the person sits in, and (coordinator, registrar) those of the organisation."""
+def consilia_list(reader: Reader, person: Person, at: datetime) -> dict[str, list[dict[str, Any]]]:
+    """{next, past}: those the person sits in, and (coordinator, registrar) those of the organisation."""
     found = reader.all(Consilium, consilia.c.id.in_(_visible_ids(reader, person)))
-    lines = [consilium_line(reader, one, person) for one in sorted(found, key=lambda one: one.scheduled_at)]
-    groups: dict[str, list[dict[str, Any]]] = {"now": [], "ahead": [], "past": []}
-    for line in lines:
-        groups[_group(line["status"], line["scheduled_at"], at)].append(line)
-    groups["past"].reverse()
-    return groups
-
-
-def _group(status: str, scheduled_at: str, at: datetime) -> str:
-    if status == ConsiliumStatus.OPEN:
-        return "now"
-    if status == ConsiliumStatus.PLANNED:
-        soon = datetime.fromisoformat(scheduled_at) <= at + timedelta(hours=12)
-        return "now" if soon else "ahead"
-    return "past"
+    found.sort(key=lambda one: one.scheduled_at)
+    ahead = [one for one in found if one.status in LIVING]
+    past = [one for one in reversed(found) if one.status not in LIVING]
+    return {
+        "next": [consilium_line(reader, one, person) for one in ahead],
+        "past": [consilium_line(reader, one, person) for one in past],
+    }
 
 
 def _visible_ids(reader: Reader, person: Person) -> list[UUID]:
@@ -98,7 +91,7 @@ def seen_consilium(reader: Reader, person: Person, consilium_id: UUID) -> Consil
     return consilium
 
 
-def consilium_page(reader: Reader, person: Person, consilium_id: UUID) -> dict[str, Any]:
+def consilium_page(reader: Reader, person: Person, consilium_id: UUID, at: datetime) -> dict[str, Any]:
     """Time, people, rules and agenda; what a case is about only for whom it is open."""
     consilium = seen_consilium(reader, person, consilium_id)
     seat = consilium.seat_of(person.id)
@@ -123,7 +116,7 @@ def allowed(consilium: Consilium, person: Person) -> list[str]:
     """Subset of reschedule, cancel, seats, enter."""
     organises = schedule.is_organiser(consilium, person)
     planned = consilium.status is ConsiliumStatus.PLANNED
-    living = consilium.status in {ConsiliumStatus.PLANNED, ConsiliumStatus.OPEN}
+    living = consilium.status in LIVING
     rights = {
         "reschedule": organises and planned,
         "cancel": organises and planned,
@@ -181,8 +174,10 @@ def _protocol_line(
 # --- planning -------------------------------------------------------------------------------------
 
 
-def planning_page(reader: Reader, person: Person, at: datetime, change: UUID | None = None) -> dict[str, Any]:
-    """What the form to plan (or to change the seats of) a consilium chooses from.
+def planning_page(
+    reader: Reader, person: Person, case: UUID | None, change: UUID | None, at: datetime
+) -> dict[str, Any]:
+    """What the form to plan (or, with `change`, to reseat) a consilium chooses from; `case` is preselected.
 
     People: one's own organisation's and those of the organisations that sent the accepted cases. Raises
     NotFound for whoever is not a coordinator.
@@ -196,12 +191,15 @@ def planning_page(reader: Reader, person: Person, at: datetime, change: UUID | N
         order=(cases.c.deadline,),
     )
     changed = seen_consilium(reader, person, change) if change else None
-    near = {person.organisation_id, *(case.sender_id for case in accepted)}
+    near = {person.organisation_id, *(one.sender_id for one in accepted)}
     if changed is not None:
         near |= {seat.organisation_id for seat in changed.seats}
     names = organisation_names(reader, near)
-    authors = names_of(reader, {case.author_id for case in accepted})
+    authors = names_of(reader, {one.author_id for one in accepted})
+    chosen = next((one for one in accepted if one.id == case), None)
     return {
+        "case": str(case) if case else None,
+        "kind": changed.kind if changed else chosen.wants_kind if chosen else "general",
         "change": _changed(changed) if changed else None,
         "organisations": [
             {"id": str(one), "name": names[one]} for one in sorted(near, key=lambda one: names[one])
@@ -214,14 +212,14 @@ def planning_page(reader: Reader, person: Person, at: datetime, change: UUID | N
         "kinds": {code: kind_rules(code) for code in kinds.KINDS},
         "cases": [
             {
-                **case_line(case, names[case.sender_id]),
-                "author": authors[case.author_id],
-                "author_id": str(case.author_id),
-                "sender": names[case.sender_id],
-                "wants_kind": case.wants_kind,
-                "goal_code": case.goal_code,
+                **case_line(one, names[one.sender_id]),
+                "author": authors[one.author_id],
+                "author_id": str(one.author_id),
+                "sender": names[one.sender_id],
+                "wants_kind": one.wants_kind,
+                "goal_code": one.goal_code,
             }
-            for case in accepted
+            for one in accepted
         ],
     }
 
@@ -326,7 +324,7 @@ KIND_NAMES: dict[str, dict[str, str]] = {
 }
 
 
-def ics(reader: Reader, consilium_id: UUID, person: Person, origin: str = "") -> bytes:
+def ics(reader: Reader, person: Person, consilium_id: UUID, origin: str = "") -> bytes:
     """The meeting for a calendar (RFC 5545). No patient, no question: calendars travel anywhere."""
     consilium = seen_consilium(reader, person, consilium_id)
     kind = KIND_NAMES[person.language][consilium.kind]

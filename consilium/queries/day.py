@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from consilium.model import Case, CaseStatus, Consilium, ConsiliumStatus, Person, Protocol, ProtocolStatus
 from consilium.queries.consilia import consilium_line
-from consilium.queries.protocols import signing_desk
+from consilium.queries.protocols import waiting_protocols
 from consilium.queries.shown import case_line, organisation_names
 from consilium.rules.protocol import may_edit
 from consilium.store import Reader
@@ -25,7 +25,7 @@ def my_day(reader: Reader, person: Person, at: datetime) -> dict[str, list[dict[
     return {
         "consilia": _consilia(reader, person, at),
         "requests": _requests(reader, person),
-        "signing": signing_desk(reader, person),
+        "signing": waiting_protocols(reader, person),
         "protocols": _protocols(reader, person),
     }
 

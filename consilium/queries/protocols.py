@@ -24,6 +24,7 @@ from consilium.model import (
     Signature,
     SignatureStatus,
 )
+from consilium.queries.directory import own_certificates
 from consilium.queries.protocol_facts import protocol_facts
 from consilium.queries.shown import moment, names_of
 from consilium.rules import protocol as rules
@@ -61,16 +62,16 @@ def protocol_by_document(reader: Reader, document_id: UUID) -> Protocol:
     return reader.protocol(found)
 
 
-def protocol_document(reader: Reader, person: Person, protocol_id: UUID) -> tuple[bytes, str]:
-    """The frozen bytes and their sha256 (hex). Raises NotFound while there are none."""
+def frozen_document(reader: Reader, person: Person, protocol_id: UUID) -> bytes:
+    """The frozen bytes as they are signed. Raises NotFound while there are none."""
     protocol, _, _, _ = seen_protocol(reader, person, protocol_id)
     if not protocol.document:
         raise NotFound
-    return protocol.document, protocol.digest
+    return protocol.document
 
 
 def pulled_document(reader: Reader, document_id: UUID) -> tuple[bytes, str]:
-    """The same for the registry, once the protocol is sealed; its right is proven by `filing.callback`."""
+    """Bytes and sha256 (hex) for the registry, once sealed; its right is proven by `filing.callback`."""
     protocol = protocol_by_document(reader, document_id)
     if protocol.status is not ProtocolStatus.SEALED:
         raise NotFound
@@ -140,7 +141,7 @@ def protocol_page(
         "fallen": _fallen(protocol, names),
         "package": _package(protocol),
         "filing": filing_line(protocol),
-        "draft": _draft(reader, protocol) if protocol.status is ProtocolStatus.DRAFTING else [],
+        "draft": _draft(reader, protocol) if protocol.status is ProtocolStatus.DRAFTING else {},
     }
 
 
@@ -264,9 +265,8 @@ def filing_line(protocol: Protocol) -> dict[str, Any]:
     }
 
 
-def _draft(reader: Reader, protocol: Protocol) -> list[dict[str, str]]:
-    found = drafts.texts(update for _, update in reader.draft_updates(protocol.id))
-    return [{"key": key, "text": text} for key, text in found.items()]
+def _draft(reader: Reader, protocol: Protocol) -> dict[str, str]:
+    return drafts.texts(update for _, update in reader.draft_updates(protocol.id))
 
 
 def draft_facts(reader: Reader, person: Person, protocol_id: UUID, at: datetime) -> Any:
@@ -276,7 +276,25 @@ def draft_facts(reader: Reader, person: Person, protocol_id: UUID, at: datetime)
     return protocol_facts(reader, protocol, consilium, case, prose, at)
 
 
-def signing_desk(reader: Reader, person: Person) -> list[dict[str, Any]]:
+def signing_desk(
+    reader: Reader, person: Person, chosen: UUID | None, at: datetime, parts: Parts | None = None
+) -> dict[str, Any]:
+    """{rows, view, dissents, certificates}: what waits for this signature, oldest first, and one of it.
+
+    `chosen` may also be a protocol that no longer waits: its page says what became of it.
+    """
+    rows = waiting_protocols(reader, person)
+    shown = chosen or (UUID(rows[0]["id"]) if rows else None)
+    view = protocol_page(reader, person, shown, at, parts) if shown else None
+    return {
+        "rows": rows,
+        "view": view,
+        "dissents": [one for one in view["my_dissents"] if one["status"] == "awaited"] if view else [],
+        "certificates": own_certificates(reader, person, at),
+    }
+
+
+def waiting_protocols(reader: Reader, person: Person) -> list[dict[str, Any]]:
     """Protocols that wait for this person's signature, oldest first (SG-07)."""
     found = reader.all(
         Protocol, protocols.c.id.in_(_waiting_ids(reader, person)), order=(protocols.c.frozen_at,)

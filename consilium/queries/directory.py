@@ -47,7 +47,7 @@ def _valid_until(reader: Reader, persons: set[UUID], at: datetime) -> dict[UUID,
     return {row.person_id: row.until.isoformat() for row in reader.connection.execute(query)}
 
 
-def my_certificates(reader: Reader, person: Person, at: datetime) -> list[dict[str, Any]]:
+def own_certificates(reader: Reader, person: Person, at: datetime) -> list[dict[str, Any]]:
     """One's own signing certificates, newest first; state: valid, expired, revoked."""
     return [
         {
@@ -71,7 +71,21 @@ def certificate_state(one: Certificate, at: datetime) -> str:
     return "valid" if one.not_before <= at <= one.not_after else "expired"
 
 
-def bodies_page(reader: Reader, person: Person, at: datetime) -> list[dict[str, Any]]:
+def bodies_page(reader: Reader, person: Person, at: datetime) -> dict[str, Any]:
+    """{bodies, routes, organisations, people}: who decides here, and the ways in and out."""
+    return {
+        "bodies": own_bodies(reader, person, at),
+        "routes": routes_of(reader, person),
+        "organisations": other_organisations(reader, person),
+        "people": [
+            {"id": str(one.id), "name": one.full_name, "position": one.position}
+            for one in reader.people(person.organisation_id)
+            if one.active and "doctor" in one.duties
+        ],
+    }
+
+
+def own_bodies(reader: Reader, person: Person, at: datetime) -> list[dict[str, Any]]:
     """Standing commissions of one's own organisation, members by date (AD-01)."""
     found = reader.all(Body, bodies.c.organisation_id == person.organisation_id, order=(bodies.c.order_date,))
     ids = {one.person_id for body in found for one in body.members}
@@ -104,7 +118,7 @@ def bodies_page(reader: Reader, person: Person, at: datetime) -> list[dict[str, 
     ]
 
 
-def routes_page(reader: Reader, person: Person) -> list[tuple[str, list[dict[str, Any]]]]:
+def routes_of(reader: Reader, person: Person) -> list[tuple[str, list[dict[str, Any]]]]:
     """[("outgoing", rows), ("incoming", rows)] of one's own organisation."""
     own = person.organisation_id
     outgoing, incoming = reader.routes(sender_id=own), reader.routes(receiver_id=own)
@@ -127,7 +141,7 @@ def routes_page(reader: Reader, person: Person) -> list[tuple[str, list[dict[str
     ]
 
 
-def receivers(reader: Reader, person: Person) -> list[dict[str, Any]]:
+def open_routes(reader: Reader, person: Person) -> list[dict[str, Any]]:
     """Where one may send a request: [{id, name, profiles}] over open routes (RQ-01)."""
     found = [one for one in reader.routes(sender_id=person.organisation_id) if one.open]
     organisations = {one.receiver_id: reader.organisation(one.receiver_id) for one in found}
