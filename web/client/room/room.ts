@@ -1,5 +1,5 @@
 // The room as this browser holds it: the wire, the journal's state, media, and what the person is looking at.
-import { computed, effect, signal } from "@preact/signals";
+import { computed, effect, signal, untracked } from "@preact/signals";
 import { Drafts } from "../draft/drafts";
 import { Feed } from "../live/feed";
 import { Live } from "../live/socket";
@@ -183,6 +183,9 @@ export class Room {
       const admitted = me?.admission === "admitted" && this.snapshot.value?.consilium.status === "open";
       this.media.want(Boolean(admitted && me?.can.includes("publish")), Boolean(admitted));
     });
+    effect(() => {
+      if (this.inside.value) untracked(() => this.tellPresence());
+    });
     effect(() => this.heal());
   }
 
@@ -202,7 +205,8 @@ export class Room {
     const now = { mic: micOn.value, camera: camera.value !== null, screen: screen.value !== null };
     if (JSON.stringify(now) === this.told) return;
     this.told = JSON.stringify(now);
-    this.live.send("presence.set", now, 5_000).catch(() => { this.told = ""; }); // told after the next connection
+    const again = (): void => { this.told = ""; };
+    this.live.send("presence.set", now, 5_000).then((answer) => answer.ok || again(), again);
   }
 
   private mark(name: string, on: boolean): void {

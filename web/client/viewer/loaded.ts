@@ -1,6 +1,6 @@
 // Bytes of a case's document -> something that can be drawn. Nothing of it reaches a URL, a cache or the disk.
 import type { PDFDocumentProxy } from "pdfjs-dist";
-import type { CaseDocument } from "../live/wire";
+import { Refused, type CaseDocument, type WireError } from "../live/wire";
 import type { Size } from "./geometry";
 
 export interface Loaded {
@@ -23,15 +23,20 @@ async function sha256(bytes: ArrayBuffer): Promise<string> {
   return [...digest].map((byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
-/** Fetches, checks against the digest of the record, and decodes. Throws DigestMismatch, or what fetch throws. */
+/** Fetches, checks against the digest of the record, and decodes. Throws DigestMismatch, Refused, or what fetch throws. */
 export async function load(url: string, document: CaseDocument, signal: AbortSignal): Promise<Loaded> {
   const answer = await fetch(url, { signal, credentials: "same-origin", cache: "no-store" });
-  if (!answer.ok) throw new Error(`status ${answer.status}`);
+  if (!answer.ok) throw new Refused(await refusalOf(answer));
   const bytes = await answer.arrayBuffer();
   if ((await sha256(bytes)) !== document.digest) throw new DigestMismatch(document.id);
   if (document.media_type === "application/pdf") return pdf(bytes, document);
   if (document.media_type.startsWith("image/")) return image(new Blob([bytes], { type: document.media_type }), document);
   return plain(new TextDecoder().decode(bytes), document);
+}
+
+async function refusalOf(answer: Response): Promise<WireError> {
+  const body = (await answer.json().catch(() => null)) as { error?: WireError } | null;
+  return body?.error ?? { code: `status_${answer.status}`, message: "" };
 }
 
 let library: Promise<typeof import("pdfjs-dist")> | null = null;

@@ -172,12 +172,11 @@ export class Viewer {
     await this.fetch(record.id, document, this.abort.signal);
   }
 
+  /** The server journals the opening before it gives the first byte (IM-12). */
   private async fetch(record: Id, document: CaseDocument, signal: AbortSignal): Promise<void> {
     const consilium = this.snapshot?.consilium.id ?? "";
     const stillWanted = (): boolean => !signal.aborted && this.shown.value?.document === document.id;
     try {
-      await this.room.live.command("document.open", { request: record, document: document.id });
-      if (signal.aborted) return;
       const loaded = await load(`/files/${record}/${document.id}?consilium=${consilium}`, document, signal);
       if (signal.aborted) return loaded.drop();
       this.keep(document.id, loaded);
@@ -185,7 +184,7 @@ export class Viewer {
     } catch (error) {
       if (!stillWanted()) return;
       const code = error instanceof DigestMismatch ? "digest_mismatch" : "not_opened";
-      const detail = error instanceof Refused ? error.code : String(error);
+      const detail = error instanceof Refused ? error.code : "";
       this.stage.value = { is: "failed", document, code, detail };
     }
   }
