@@ -36,7 +36,16 @@ def damaged(csr: bytes) -> bytes:
     return csr[:-1] + bytes((csr[-1] ^ 1,))
 
 
+def swollen() -> bytes:
+    """An honest request with twenty kilobytes of something inside."""
+    padding = x509.UnrecognizedExtension(x509.ObjectIdentifier("1.2.3.4"), bytes(20_000))
+    builder = x509.CertificateSigningRequestBuilder().subject_name(forge.person_name())
+    builder = builder.add_extension(padding, critical=False)
+    return builder.sign(ec.generate_private_key(ec.SECP256R1()), hashes.SHA256()).public_bytes(Encoding.DER)
+
+
 REQUESTS = [
+    ("CSR_FORMAT", swollen),
     ("CSR_FORMAT", lambda: b""),
     ("CSR_FORMAT", lambda: b"not a request"),
     ("CSR_FORMAT", lambda: SoftwareKey.generate().csr() + b"more"),

@@ -15,10 +15,12 @@ import pytest
 from consilium.seal import (
     Dissent,
     DissentFile,
+    OrganisationSubject,
     PackageContents,
     PackageRefused,
     PackageReport,
     PersonalSignature,
+    SoftwareKey,
     TrustStore,
     container,
     manifest,
@@ -34,7 +36,7 @@ from consilium.seal.__main__ import main
 from consilium.seal.instructions import commands
 from consilium.seal.names import names_in
 from tests.consilium.seal.conftest import AT, DOCUMENT, World, make_world
-from tests.consilium.seal.forge import OtherAuthority
+from tests.consilium.seal.forge import Forgery, OtherAuthority
 
 
 @pytest.fixture
@@ -86,6 +88,7 @@ def zipped(*entries: tuple[str, bytes], compression: int = zipfile.ZIP_STORED) -
     return buffer.getvalue()
 
 
+OPINION = render_dissent(Dissent("00" * 32, "42", "Ильина", "22334455667", "Против", AT))
 MIMETYPE = ("mimetype", container.MIMETYPE)
 CONTAINERS = {
     "nothing": ("PACKAGE_FORMAT", b""),
@@ -176,6 +179,76 @@ def test_damage_behind_a_renewed_manifest_is_reported_and_never_escapes(world: W
         assert "CHECK_FAILED" not in codes(report).values()
 
 
+MANIFESTS: dict[str, Callable[[bytes], bytes]] = {
+    "not XML": lambda content: content[:-5],
+    "another digest": lambda content: content.replace(b"xmlenc#sha256", b"xmlenc#sha512"),
+    "a file listed twice": lambda content: content.replace(
+        b"</asic:ASiCManifest>", content[content.index(b"<asic:Data") :], 1
+    ),
+    "written another way": lambda content: content.replace(b"\n  <", b"\n<"),
+}
+
+
+@pytest.mark.parametrize("edit", MANIFESTS.values(), ids=MANIFESTS)
+def test_a_manifest_of_another_shape_is_refused(
+    world: World, package: Path, edit: Callable[[bytes], bytes]
+) -> None:
+    def reshape(members: dict[str, bytes]) -> None:
+        members[manifest.MANIFEST] = edit(members[manifest.MANIFEST])
+        members[manifest.MANIFEST_SIGNATURE] = world.organisation.sign(members[manifest.MANIFEST])
+
+    report = verify_package(changed(package, reshape), roots=world.trust)
+    assert codes(report) == {manifest.MANIFEST: "MANIFEST_FORMAT"}
+
+
+def test_a_manifest_sealed_with_another_certificate_of_the_organisation_is_refused(
+    world: World, tmp_path: Path
+) -> None:
+    key = SoftwareKey.generate()
+    subject = OrganisationSubject("НМИЦ онкологии", "1027739552642", "7726074986")
+    certificate = world.authority.issue_organisation(key.csr(), subject, AT)
+    evidence = replace(world.contents(), authorities=(world.authority.root, certificate))
+    contents = replace(evidence, seal=lambda listed: key.sign(listed, certificate, AT))
+    assert codes(judged(world, contents, tmp_path)) == {manifest.MANIFEST: "MANIFEST_SEALER"}
+
+
+def test_a_signer_without_his_certificate_in_the_evidence_is_refused(world: World, package: Path) -> None:
+    def edit(members: dict[str, bytes]) -> None:
+        del members["evidence/certs/01-elkina.crt"]
+
+    report = verify_package(changed(package, resealed(world, edit)), roots=world.trust)
+    assert codes(report) == {"signatures/01-chair.sig": "EVIDENCE_CERT"}
+
+
+def test_a_dissent_without_its_signature_is_refused(package: Path) -> None:
+    for name in ("dissent/01.sig", "dissent/01.xml"):
+        with pytest.raises(PackageRefused, match="PACKAGE_MISSING"):
+            read_package(changed(package, lambda members, name=name: members.pop(name)))  # type: ignore[misc]
+
+
+def test_a_signature_without_a_certificate_is_not_packed(world: World, tmp_path: Path) -> None:
+    bare = Forgery(world.chair.key.private, world.chair.certificate, DOCUMENT, AT, certificates=[]).build()
+    contents = replace(world.contents(), signatures=(PersonalSignature("chair", bare),))
+    with pytest.raises(PackageRefused, match="EVIDENCE_CERT"):
+        write_package(tmp_path / "never.asice", contents)
+
+
+def test_a_file_beyond_the_limit_is_refused_unread(tmp_path: Path) -> None:
+    path = tmp_path / "huge.asice"
+    with path.open("wb") as file:
+        file.truncate(container.SIZE_LIMIT + 1)
+    with pytest.raises(PackageRefused, match="PACKAGE_TOO_LARGE"):
+        read_package(path)
+
+
+def test_a_declared_size_beyond_the_limit_is_refused_unread() -> None:
+    content = bytearray(container.pack({"mimetype": container.MIMETYPE}))
+    directory = content.index(b"PK\x01\x02")
+    content[directory + 20 : directory + 28] = (container.SIZE_LIMIT + 1).to_bytes(4, "little") * 2
+    with pytest.raises(PackageRefused, match="PACKAGE_TOO_LARGE"):
+        read_package(bytes(content))
+
+
 def test_an_added_and_a_removed_file_are_refused(world: World, package: Path) -> None:
     def add(members: dict[str, bytes]) -> None:
         members["signatures/03-expert.sig"] = members["signatures/02-member.sig"]
@@ -246,6 +319,10 @@ def test_a_dissent_signed_by_another_than_its_author_is_refused(world: World, tm
         b"not xml",
         b'<!DOCTYPE d [<!ENTITY e SYSTEM "file:///etc/passwd">]><dissent xmlns="urn:consilium:dissent:1">&e;</dissent>',
         b'<dissent xmlns="urn:consilium:dissent:1"><text>a</text><text>b</text></dissent>',
+        OPINION.replace(b"2026-11-23T", b"yesterday "),
+        OPINION.replace("Против".encode(), b"x" * (1 << 20)),
+        OPINION.replace("Против".encode(), b"<b>x</b>"),
+        OPINION.replace(b":dissent:1", b":dissent:2"),
     ],
 )
 def test_a_dissent_of_another_shape_is_refused(opinion: bytes) -> None:

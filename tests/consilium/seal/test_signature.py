@@ -12,7 +12,7 @@ from asn1crypto import crl as asn1_crl
 from asn1crypto import keys
 from asn1crypto import x509 as asn1_x509
 from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from pyhanko.sign import SimpleSigner
 from pyhanko.sign.signers.pdf_cms import PdfCMSSignedAttributes
@@ -212,6 +212,15 @@ def test_a_key_is_kept_for_its_owner_alone_and_opens_with_its_password(tmp_path:
             SoftwareKey.load(path, password)
 
 
+def test_a_key_of_another_kind_is_not_loaded(tmp_path: Path) -> None:
+    private = ed25519.Ed25519PrivateKey.generate()
+    (tmp_path / "key.pem").write_bytes(
+        private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    )
+    with pytest.raises(RequestRefused, match="KEY_UNREADABLE"):
+        SoftwareKey.load(tmp_path / "key.pem")
+
+
 def test_trust_is_read_from_a_folder_of_pem_and_der_files(tmp_path: Path) -> None:
     root, middle = OtherAuthority(AT, "Root"), OtherAuthority(AT, "Middle")
     link = root.certify(middle.key.public_key(), subject=middle.name, ca=True)
@@ -230,6 +239,9 @@ def test_a_folder_of_trust_that_cannot_be_read_is_refused(tmp_path: Path) -> Non
         TrustStore.load(tmp_path / "missing")
     (tmp_path / "root.crt").write_bytes(b"rubbish")
     with pytest.raises(SignatureRefused, match="BAD_CERTIFICATE"):
+        TrustStore.load(tmp_path)
+    (tmp_path / "root.crt").rename(tmp_path / "root.crl")
+    with pytest.raises(SignatureRefused, match="NO_CRL"):
         TrustStore.load(tmp_path)
 
 
