@@ -20,6 +20,7 @@ import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from importlib import import_module
@@ -55,25 +56,32 @@ RECURRING: dict[str, timedelta] = {
     "store.sweep": timedelta(hours=1),
 }
 LOOK_EVERY = 0.25
+MEMORY_POLL = 0.01
 GRACE = 2.0
 _RECURRING_KEPT = timedelta(days=1)
 
-app = Celery("consilium")
-app.conf.update(
-    accept_content=["json"],
-    task_serializer="json",
-    result_backend=None,
-    task_ignore_result=True,
-    task_acks_late=True,
-    task_reject_on_worker_lost=True,
-    task_default_queue="consilium",
-    worker_prefetch_multiplier=1,
-    worker_hijack_root_logger=False,
-    worker_enable_remote_control=False,
-    worker_send_task_events=False,
-    broker_connection_retry_on_startup=True,
-    broker_connection_max_retries=None,
-)
+
+def application(broker: str | None, queue: str) -> Celery:
+    """The Celery app of one worker; without a broker its messages stay in this process."""
+    app = Celery("consilium", broker=broker or "memory://localhost/", set_as_current=False)
+    app.conf.update(
+        accept_content=["json"],
+        task_serializer="json",
+        result_backend=None,
+        task_ignore_result=True,
+        task_acks_late=True,
+        task_reject_on_worker_lost=True,
+        task_default_queue=queue,
+        worker_prefetch_multiplier=1,
+        worker_hijack_root_logger=False,
+        worker_enable_remote_control=False,
+        worker_send_task_events=False,
+        # The memory transport looks for messages by polling, once a second if it is not told otherwise.
+        broker_transport_options={} if broker else {"polling_interval": MEMORY_POLL},
+        broker_connection_retry_on_startup=True,
+        broker_connection_max_retries=None,
+    )
+    return app
 
 
 class Worker:
@@ -83,6 +91,10 @@ class Worker:
         self.parts = parts
         self.hold = timedelta(seconds=parts.settings.lease_seconds)
         self._window = parts.settings.worker_concurrency * 4
+        # The memory broker is one for the whole process: a queue of its own keeps two workers apart.
+        broker = parts.settings.redis_url
+        self.app = application(broker, "consilium" if broker else f"consilium-{id(self)}")
+        self._task = self._register()
         self._sent: set[str] = set()
         self._slots: dict[str, int] = {}
         self._renew_at = clock.now()
@@ -94,11 +106,18 @@ class Worker:
         self._threads: list[threading.Thread] = []
         self._unsubscribe: Callable[[], None] = lambda: None
 
+    def _register(self) -> Any:
+        """Celery's side of `run`: it takes plain functions, not methods."""
+
+        def consilium_run(row_id: int, lease: str) -> None:
+            self.run(row_id, lease)
+
+        # shared=False: otherwise every later app of this process would get this worker's function.
+        return self.app.task(name="consilium.run", shared=False, lazy=False)(consilium_run)
+
     def start(self) -> None:
         """Begin to work; returns at once."""
-        global _worker  # noqa: PLW0603  a Celery task is a function: it finds its process' worker here
-        _worker = self
-        app.conf.broker_url = self.parts.settings.redis_url or "memory://"
+        self.app.set_default()  # Celery's pool threads ask for the app of the process
         self._unsubscribe = self.parts.hints.subscribe(self._awake.set)
         for name, work in (("celery", self._consume), ("dispatcher", self._dispatch)):
             thread = threading.Thread(target=work, name=name, daemon=True)
@@ -113,10 +132,14 @@ class Worker:
         self._ending.set()
         self._awake.set()
         self._unsubscribe()
+        limit = time.monotonic() + grace
         celery_state.should_stop = 0
+        if self.parts.settings.redis_url is None:
+            self._task.apply_async((0, ""))  # nobody's row: lets Celery look up from its wait for a message
         for thread in self._threads:
-            thread.join(grace / len(self._threads))
+            thread.join(max(0.0, limit - time.monotonic()))
         celery_state.should_stop = None
+        self.app.close()
         left = self._held()
         if left:
             now = clock.now()
@@ -171,7 +194,7 @@ class Worker:
 
     def _consume(self) -> None:
         controller = WorkController(
-            app=app,
+            app=self.app,
             pool="threads",
             concurrency=self.parts.settings.worker_concurrency,
             hostname=f"worker-{os.getpid()}",
@@ -231,17 +254,7 @@ class Worker:
         failpoint("tasks.before_dispatch")
         for row in rows:
             self._sent.add(row.lease)
-            run_row.apply_async((row.id, row.lease), retry=False)
-
-
-_worker: Worker | None = None
-
-
-@app.task(name="consilium.run")  # type: ignore[untyped-decorator]
-def run_row(row_id: int, lease: str) -> None:
-    """Celery's side of `Worker.run`."""
-    assert _worker is not None
-    _worker.run(row_id, lease)
+            self._task.apply_async((row.id, row.lease), retry=False)
 
 
 def handler(kind: str) -> Callable[[Parts, dict[str, Any]], datetime | None]:
