@@ -6,11 +6,12 @@ import { listen } from "./keys";
 import { Room } from "./room";
 
 const root = document.getElementById("room");
-const consilium = /[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}/.exec(location.pathname)?.[0];
+const consilium = root?.dataset.consilium;
 
 if (root && consilium) {
   await speak(document.documentElement.lang as Language);
   const room = new Room(consilium);
+  root.replaceChildren();
   render(<App room={room} />, root);
   listen(room);
   room.start();
