@@ -7,7 +7,7 @@ commands together from threads of their own.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
 from typing import Any
@@ -100,14 +100,14 @@ def whole(board: Board, consilium: UUID) -> None:
         assert (mine[-1].votes_for, mine[-1].votes_against) == (counted["for"], counted["against"])
 
 
-def together(threads: ThreadPoolExecutor, *asked: Callable[[], Any]) -> list[Any]:
-    """Start all at one moment; an answer or the refusal of each."""
+def together(threads: ThreadPoolExecutor, *asked: tuple[Any, ...]) -> list[Any]:
+    """Start all (function, arguments …) at one moment; an answer or the refusal of each."""
     gate = Barrier(len(asked))
 
-    def run(ask: Callable[[], Any]) -> Any:
+    def run(ask: tuple[Any, ...]) -> Any:
         gate.wait(10)
         try:
-            return ask()
+            return ask[0](*ask[1:])
         except ConsiliumError as refused:
             return refused
 
@@ -129,8 +129,8 @@ def test_two_votes_of_one_seat_at_once_leave_one_vote_and_it_is_the_last(board, 
         ballot, digest = board.ballot(consilium)
         answers = together(
             threads,
-            lambda: board.do("member1", vote(consilium, ballot, digest, "for")),
-            lambda: board.do("member1", vote(consilium, ballot, digest, "against")),
+            (board.do, "member1", vote(consilium, ballot, digest, "for")),
+            (board.do, "member1", vote(consilium, ballot, digest, "against")),
         )
         assert [code(one) for one in answers] == ["done", "done"]
         votes = [one for one in board.consilium(consilium).votes if one.ballot_id == ballot]
@@ -145,11 +145,9 @@ def test_a_vote_against_the_close_is_counted_or_refused_never_lost_never_late(bo
     for consilium in meetings(board, rounds):
         ballot, digest = board.ballot(consilium)
         voters = VOTERS[1:]
-        asked = [
-            lambda login=login: board.do(login, vote(consilium, ballot, digest, "for")) for login in voters
-        ]
+        asked = [(board.do, login, vote(consilium, ballot, digest, "for")) for login in voters]
         close = c.CloseVote(consilium=consilium, ballot=ballot)
-        *cast, closed = together(threads, *asked, lambda: board.do("chair", close))
+        *cast, closed = together(threads, *asked, (board.do, "chair", close))
         assert code(closed) == "done"
         assert {code(one) for one in cast} <= {"done", "already_closed"}
         now = board.consilium(consilium)
@@ -171,7 +169,7 @@ def test_of_two_closes_at_once_one_closes_and_the_other_hears_that_it_is_closed(
     for consilium in meetings(board, rounds):
         ballot, _ = board.ballot(consilium)
         close = c.CloseVote(consilium=consilium, ballot=ballot)
-        answers = together(threads, lambda: board.do("chair", close), lambda: board.do("chair", close))
+        answers = together(threads, *[(board.do, "chair", close)] * 2)
         assert sorted(code(one) for one in answers) == ["already_closed", "done"]
 
 
@@ -184,19 +182,14 @@ def test_a_chair_who_comes_back_while_the_deputy_takes_over_leaves_one_acting_ch
         ballot, _ = board.ballot(consilium)
         board.lose(consilium, "chair")
         take = c.TakeChair(consilium=consilium)
-
-        def come_back(consilium: UUID = consilium, take: c.TakeChair = take) -> Any:
-            board.do("chair", c.EnterConsilium(consilium=consilium))
-            return board.do("chair", take)
-
         close = c.CloseVote(consilium=consilium, ballot=ballot)
         deputy, member, chair, *closes = together(
             threads,
-            lambda take=take: board.do("deputy", take),
-            lambda take=take: board.do("member1", take),
-            come_back,
-            lambda close=close: board.do("deputy", close),
-            lambda close=close: board.do("chair", close),
+            (board.do, "deputy", take),
+            (board.do, "member1", take),
+            (come_back, board, consilium),
+            (board.do, "deputy", close),
+            (board.do, "chair", close),
         )
         assert code(member) in {"not_your_role", "chair_present"}
         assert code(chair) == "done", "the appointed chair may always take it back"
@@ -210,6 +203,11 @@ def test_a_chair_who_comes_back_while_the_deputy_takes_over_leaves_one_acting_ch
         outcomes[code(deputy)] += 1
         closed_by_the_chair_of_that_moment(board, consilium)
     assert len(outcomes) > 1, f"the deputy always met the same fate: nothing was raced: {outcomes}"
+
+
+def come_back(board: Board, consilium: UUID) -> Any:
+    board.do("chair", c.EnterConsilium(consilium=consilium))
+    return board.do("chair", c.TakeChair(consilium=consilium))
 
 
 def closed_by_the_chair_of_that_moment(board: Board, consilium: UUID) -> None:
@@ -231,14 +229,13 @@ def test_the_same_command_from_two_threads_is_done_once_and_answers_the_same(boa
     for consilium in meetings(board, rounds):
         ballot, digest = board.ballot(consilium)
         cast, command_id = vote(consilium, ballot, digest, "for"), uuid4()
-        ask = lambda: board.handle("member1", cast, command_id)  # noqa: E731
-        first, second = together(threads, ask, ask)
+        first, second = together(threads, *[(board.handle, "member1", cast, command_id)] * 2)
         assert first.result == second.result
         assert sorted([first.repeated, second.repeated]) == [False, True]
         (kept,) = [one for one in board.consilium(consilium).votes if one.ballot_id == ballot]
         assert (kept.changes, kept.receipt) == (0, first.result["receipt"])
         close, close_id = c.CloseVote(consilium=consilium, ballot=ballot), uuid4()
-        closed = together(threads, *[lambda: board.handle("chair", close, close_id)] * 2)
+        closed = together(threads, *[(board.handle, "chair", close, close_id)] * 2)
         assert closed[0].result == closed[1].result
         assert sorted(one.repeated for one in closed) == [False, True]
 
