@@ -116,8 +116,9 @@ def _announce(settings: Settings) -> None:
         from consilium.demo import ACCOUNTS
 
         print("Пароли известны всем, это показ. Demonstration accounts, their passwords are public:\n")
+        width = max(len(account.login) for account in ACCOUNTS)
         for account in ACCOUNTS:
-            print(f"  {account.login:<14} {account.password:<14} {account.name}, {account.duty}")
+            print(f"  {account.login:<{width}}  {account.password}  {account.name}, {account.duty}")
     sys.stdout.flush()
 
 

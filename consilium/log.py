@@ -53,6 +53,9 @@ WITHHELD = frozenset(
     ]
 )
 
+# Libraries whose INFO lines carry payloads, arguments or addresses: what they say belongs to no log of ours.
+LOUD = ("aioice", "aiortc", "alembic", "asyncio", "celery", "engineio", "kombu", "socketio", "urllib3")
+
 _request: ContextVar[str | None] = ContextVar("request", default=None)
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "color_message"}
 # C0, DEL, C1 and the Unicode line breaks and direction marks: what could fake a line or reorder one.
@@ -77,6 +80,8 @@ def configure(level: str = "INFO", stream: TextIO | None = None) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
+    for name in LOUD:
+        logging.getLogger(name).setLevel("WARNING")
 
 
 class KeyValueFormatter(logging.Formatter):

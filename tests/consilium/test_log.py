@@ -85,9 +85,10 @@ def test_configure_replaces_what_was_there():
     before, level = root.handlers[:], root.level
     try:
         stream = io.StringIO()
-        log.configure("warning", stream)
+        log.configure("debug", stream)
         log.configure("warning", stream)
         logging.getLogger("x").info("quiet")
+        logging.getLogger("celery.app.trace").info("args of a task")
         logging.getLogger("x").warning("loud")
         assert stream.getvalue().count("\n") == 1
     finally:
