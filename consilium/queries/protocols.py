@@ -145,6 +145,21 @@ def protocol_page(
     }
 
 
+def protocol_status(reader: Reader, person: Person, protocol_id: UUID) -> dict[str, Any]:
+    """Where it stands, without the text: for a page or a script that waits for the registry."""
+    protocol, _, _, _ = seen_protocol(reader, person, protocol_id)
+    return {
+        "id": str(protocol.id),
+        "number": protocol.number,
+        "status": str(protocol.status),
+        "version": protocol.version,
+        "digest": protocol.digest,
+        "filing": str(protocol.filing),
+        "registry_number": protocol.registry_number,
+        "registered_at": moment(protocol.registered_at),
+    }
+
+
 def allowed(protocol: Protocol, consilium: Consilium, person: Person) -> list[str]:
     """Subset of sign, decline, edit, freeze, reopen, release, file_again."""
     seat = consilium.seat_of(person.id)
