@@ -91,6 +91,11 @@ class Texts:
         offset = local.strftime("%z")
         return f"{local.strftime('%d.%m.%Y %H:%M:%S')} UTC{offset[:3]}:{offset[3:]}"
 
+    def form_moment(self, value: datetime | str | None) -> str:
+        """For an `<input type="datetime-local">`, in ZONE."""
+        moment = _parsed(value)
+        return _local(moment).strftime("%Y-%m-%dT%H:%M") if isinstance(moment, datetime) else ""
+
     def near(self, value: datetime | str | None, at: datetime) -> str:
         """«через 2 часа», «3 дня назад»: what a list shows; the title carries the exact time."""
         moment = _parsed(value)

@@ -15,8 +15,6 @@ interface KindRules {
 interface Member {
   readonly person: string;
   readonly role: string;
-  readonly since: string;
-  readonly until: string | null;
   readonly deputises_for: string | null;
 }
 
@@ -27,7 +25,6 @@ interface Plan {
   readonly cases: { readonly id: string; readonly author_id: string }[];
   readonly seats: { readonly person: string; readonly role: string; readonly item: number | null }[];
   readonly change: { readonly id: string; readonly revision: number } | null;
-  readonly open: boolean;
 }
 
 const plan = JSON.parse(document.getElementById("plan-data")?.textContent ?? "{}") as Plan;
@@ -97,14 +94,12 @@ function startRows(): void {
   for (let at = 0; at < Math.max(0, rules().minimum - list.children.length); at += 1) addSeat("", "member");
 }
 
-/** A commission's members on the chosen day, substitutes left out while their principals sit (AD-01). */
+/** A commission's present members, substitutes left out while their principals sit; the server checks the day. */
 function fillFromBody(): void {
   const body = plan.bodies.find((one) => one.id === form.querySelector<HTMLSelectElement>("#body")?.value);
   if (!body) return;
-  const day = (form.querySelector<HTMLInputElement>("#when")?.value ?? "").slice(0, 10);
-  const valid = body.members.filter((one) => one.since <= day && (!one.until || day <= one.until));
   list.replaceChildren();
-  for (const one of valid.filter((each) => !each.deputises_for)) addSeat(one.person, one.role);
+  for (const one of body.members.filter((each) => !each.deputises_for)) addSeat(one.person, one.role);
   look();
 }
 
@@ -206,7 +201,7 @@ form.addEventListener("change", (event) => {
     if (seats().length === 0) startRows();
     else for (const one of list.children) allowRoles(one);
   }
-  if (target.id === "body" || (target.id === "when" && rules().needs_body)) fillFromBody();
+  if (target.id === "body") fillFromBody();
   look();
 });
 form.querySelector("[data-add-seat]")?.addEventListener("click", () => {

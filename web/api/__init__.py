@@ -1,0 +1,1 @@
+"""What scripts and machines ask for: commands, files, frozen documents, sessions, the registry's callback."""

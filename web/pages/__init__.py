@@ -1,0 +1,1 @@
+"""What a person looks at: one function a page, each a query in a thread and a template."""

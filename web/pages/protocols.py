@@ -1,0 +1,95 @@
+"""The protocol as it is read, and the signing desk."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from aiohttp import web
+from markupsafe import Markup
+
+from consilium import clock, sealing
+from consilium.documents.view import render_html
+from consilium.queries import protocols
+from consilium.seal.package import read_package
+from web.i18n import Texts
+from web.pages.asking import ask
+from web.pages.told import filing_told
+from web.render import page
+from web.site import identifier, site, texts_of
+
+
+async def one(request: web.Request) -> web.StreamResponse:
+    """Reading view, signatures with their checks, where the filing stands, how to verify by oneself."""
+    t = texts_of(request)
+    view = await _view(request, identifier(request))
+    values = {
+        "view": view,
+        "document": await _document(request, view),
+        "draft": _draft(t, view),
+        "next": _next(t, view),
+        "filing": filing_told(t, view["filing"]),
+        "verify": await _instructions(request, view),
+    }
+    return page(request, "pages/protocol.html", values)
+
+
+async def desk(request: web.Request) -> web.StreamResponse:
+    """Today's protocols on the left, one document at a time, its digest and signers, one button."""
+    t = texts_of(request)
+    parts = site(request).service.parts
+    found = await ask(request, protocols.signing_desk, _chosen(request), clock.now(), parts)
+    view = found["view"]
+    values = {
+        "desk": found["rows"],
+        "view": view,
+        "next": _next(t, view) if view else "",
+        "document": await _document(request, view) if view else "",
+        "dissents": found["dissents"],
+        "certificates": [
+            {"sha256": one["sha256"], "until": one["not_after"], "state": one["state"]}
+            for one in found["certificates"]
+        ],
+    }
+    return page(request, "pages/signing.html", values)
+
+
+async def _view(request: web.Request, protocol: UUID) -> dict[str, Any]:
+    parts = site(request).service.parts
+    return await ask(request, protocols.protocol_page, protocol, clock.now(), parts)
+
+
+async def _document(request: web.Request, view: dict[str, Any]) -> Markup:
+    """The reading view made from the frozen bytes; escaped by `documents.view`."""
+    if not view["digest"]:
+        return Markup()
+    frozen = await ask(request, protocols.frozen_document, UUID(view["id"]))
+    html = await site(request).pool.call(render_html, frozen, texts_of(request).language)
+    return Markup(html)  # noqa: S704 - made by our own autoescaping template from the signed bytes
+
+
+def _draft(t: Texts, view: dict[str, Any]) -> list[dict[str, str]]:
+    sections: dict[str, str] = view["draft"] or {}
+    return [{"title": t(f"protocol.section.{key}"), "text": text} for key, text in sections.items()]
+
+
+def _next(t: Texts, view: dict[str, Any]) -> str:
+    waiting = [*view["signatures"], *view["dissents"]]
+    count = sum(one["status"] == "awaited" for one in waiting)
+    return t(f"protocol.next.{view['status']}", count=count)
+
+
+def _chosen(request: web.Request) -> UUID | None:
+    try:
+        return UUID(request.query["protocol"]) if request.query.get("protocol") else None
+    except ValueError:
+        raise web.HTTPNotFound from None
+
+
+async def _instructions(request: web.Request, view: dict[str, Any]) -> str:
+    """The package's own VERIFY.txt: the openssl commands that need nothing of ours."""
+    if not view["package"]:
+        return ""
+    parts, name = site(request), view["package"]["name"]
+    members = await parts.pool.call(read_package, sealing.packages(parts.service.parts) / name)
+    return members["VERIFY.txt"].decode()
