@@ -14,7 +14,7 @@ The life of a packet
  8. What cannot be sent is dropped at once and counted with a reason in `stats.Counters`; nothing queues.
 
 `routes` is the table both forwarders read (this one and a compiled one); `room` decides what stands in it;
-`peer` negotiates; `control` is how signaling asks for all this, and its client half.
+`publish` and `subscribe` negotiate; `control` is how signaling asks for all this.
 The package knows no medicine, no names and no database: rooms, peers and sources are opaque strings.
 """
 

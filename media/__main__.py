@@ -14,7 +14,7 @@ from pathlib import Path
 import ifaddr
 
 from media.aiortc_seam import SocketPlan
-from media.control import ControlServer
+from media.control_server import ControlServer
 from media.worker import Worker
 
 CLOSE_WITHIN = 1.5  # seconds from SIGTERM; sockets die with the process anyway

@@ -7,10 +7,13 @@ from collections.abc import Callable
 
 from media import routes, sdp
 from media.errors import NoSuchPeer
-from media.peer import Engine, Link, Peer, Publish, Subscribe
+from media.link import Engine, Link
+from media.peer import Peer
+from media.publish import Publish
 from media.routes import Source
 from media.slots import assign, rank
 from media.speakers import Speakers
+from media.subscribe import Subscribe
 
 Event = dict[str, object]
 

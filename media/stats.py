@@ -5,9 +5,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:  # these import Counters from here
-    from media.peer import Publish, Subscribe
+    from media.publish import Publish
     from media.room import Room
     from media.routes import Source
+    from media.subscribe import Subscribe
 
 
 @dataclass(slots=True)

@@ -10,7 +10,8 @@ from media import __version__
 from media.aiortc_seam import RelayCertificate, SocketPlan
 from media.errors import BadRequest, BadSdp, Draining, Full, NoSuchRoom, StaleEpoch, UnknownOperation
 from media.forward import Forwarder
-from media.peer import KINDS, Engine
+from media.link import Engine
+from media.publish import KINDS
 from media.room import Event, Room
 from media.sdp import MAX_SDP_BYTES
 from media.stats import room_stats

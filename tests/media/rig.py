@@ -20,7 +20,8 @@ from aiortc.mediastreams import MediaStreamTrack
 from av import AudioFrame, VideoFrame
 
 from media.aiortc_seam import SocketPlan
-from media.control import ControlServer, MediaClient, Message
+from media.control import MediaClient, Message
+from media.control_server import ControlServer
 from media.worker import Worker
 
 ROOM = {"room": "r1", "epoch": 1}

@@ -13,7 +13,7 @@ from aiortc.rtcdtlstransport import SRTP_PROFILES, RTCCertificate
 from OpenSSL import SSL
 
 from media.guard import MAX_DATAGRAM
-from media.peer import Link
+from media.link import Link
 from tests.media.rig import ROOM, Participant, Picture, Relay, Tone, until
 
 BAD_STUN = struct.pack("!HHI12s", 0x0001, 4, 0x2112A442, b"x" * 12) + struct.pack("!HH", 0x0024, 0)

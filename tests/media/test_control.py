@@ -12,7 +12,8 @@ import pytest
 
 from media.__main__ import own_addresses, read_settings
 from media.aiortc_seam import SocketPlan
-from media.control import MAX_LINE, ControlServer, MediaClient
+from media.control import MAX_LINE, MediaClient
+from media.control_server import ControlServer
 from media.errors import MediaError, Unauthorised, Unreachable
 from media.worker import Worker
 from tests.media.rig import (

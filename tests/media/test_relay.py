@@ -180,7 +180,7 @@ async def test_more_voices_than_slots_gives_the_slot_to_who_speaks(relay: Relay)
 
 
 async def test_a_peer_who_never_connects_is_given_up(relay: Relay, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("media.peer.CONNECT_WITHIN", 0.2)
+    monkeypatch.setattr("media.link.CONNECT_WITHIN", 0.2)
     await relay.ask("room.open", **ROOM)
     await relay.ask("subscribe.open", **ROOM, peer="ghost", audio=1, video=0)
     event = await relay.events.wait(lambda e: e["event"] == "peer.state" and e["state"] == "failed")
@@ -189,7 +189,7 @@ async def test_a_peer_who_never_connects_is_given_up(relay: Relay, monkeypatch: 
 
 async def test_a_silent_peer_is_given_up(relay: Relay, monkeypatch: pytest.MonkeyPatch):
     """A machine that lost its power says no goodbye."""
-    monkeypatch.setattr("media.peer.SILENT_AFTER", 1.0)
+    monkeypatch.setattr("media.link.SILENT_AFTER", 1.0)
     await relay.ask("room.open", **ROOM)
     anna = Participant(relay, "anna")
     tone = Tone()
