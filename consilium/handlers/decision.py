@@ -7,6 +7,7 @@ from uuid import UUID
 
 from consilium import commands as c
 from consilium.errors import Conflict, Forbidden, NotFound
+from consilium.handlers.asker import Table
 from consilium.handlers.meeting import record
 from consilium.model import AgendaItem, Ballot, Choice, Consilium, ItemStatus, ProtocolStatus, Resolution
 from consilium.rules import access, opinion, voting
@@ -138,7 +139,7 @@ def _ballot(consilium: Consilium, ballot_id: UUID) -> Ballot:
     return ballot
 
 
-HANDLERS = {
+HANDLERS: Table = {
     c.ProposeResolution: propose,
     c.RewordResolution: reword,
     c.WithdrawResolution: withdraw,

@@ -12,6 +12,7 @@ from consilium import events
 from consilium.errors import Conflict, Forbidden, Invalid
 from consilium.events import Event
 from consilium.handlers import protocol
+from consilium.handlers.asker import Table
 from consilium.model import (
     Case,
     CaseStatus,
@@ -239,7 +240,7 @@ def _must_be_system(context: Context) -> None:
         raise Forbidden("forbidden")
 
 
-HANDLERS = {
+HANDLERS: Table = {
     c.EnterConsilium: enter,
     c.LeaveConsilium: leave,
     c.LosePresence: lose_presence,
