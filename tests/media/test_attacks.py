@@ -144,6 +144,20 @@ async def test_a_flood_of_malformed_stun_neither_stops_a_call_nor_fills_the_log(
     assert len([record for record in caplog.records if "STUN" in record.message]) <= 5
 
 
+@pytest.mark.parametrize("attributes", [b"", struct.pack("!HH4s", 0x0006, 4, b"a:bc")])
+async def test_an_answer_to_a_stranger_is_no_amplifier(relay: Relay, pair, attributes):
+    """S56: less than three bytes out for every byte in, until ICE has checked the address."""
+    request = struct.pack("!HHI12s", 1, len(attributes), 0x2112A442, b"x" * 12) + attributes
+    loop = asyncio.get_running_loop()
+    with contextlib.closing(socket.socket(socket.AF_INET, socket.SOCK_DGRAM)) as stranger:
+        stranger.setblocking(False)
+        stranger.bind(("127.0.0.1", 0))
+        stranger.sendto(request, port_of(links(relay)[0]))
+        answer = await asyncio.wait_for(loop.sock_recv(stranger, 2000), 5)
+    assert answer[:2] == b"\x01\x11", "an error response"
+    assert len(answer) <= 3 * len(request)
+
+
 async def test_a_client_hello_from_a_stranger_does_not_win_the_race(relay: Relay):
     """OWASP ASVS 17.2.6: while ten people connect, a stranger offers his own handshake every 2 ms."""
     await relay.ask("room.open", **ROOM)

@@ -290,6 +290,12 @@ def test_settings_come_from_arguments_before_the_environment(tmp_path: Path):
     assert own_addresses()
 
 
+def test_a_bad_environment_is_refused_at_start(capsys):
+    with pytest.raises(SystemExit):
+        read_settings(["--control", "unix:/a"], {"CONSILIUM_MEDIA_CAPACITY": "many"})
+    assert "capacity" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     "arguments",
     [

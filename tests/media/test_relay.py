@@ -1,12 +1,14 @@
 """Media through the relay, with real sockets, ICE, DTLS and SRTP."""
 
 import asyncio
+from pathlib import Path
 
+import aioice.ice
 import pytest
 from aiortc import RTCPeerConnection, RTCSessionDescription
 from av import VideoFrame
 
-from tests.media.rig import ROOM, Participant, Picture, Relay, Tone, until
+from tests.media.rig import ROOM, Participant, Picture, Relay, Tone, relay_process, until
 
 
 async def test_two_people_hear_and_see_each_other(relay: Relay):
@@ -203,6 +205,19 @@ async def test_a_silent_peer_is_given_up(relay: Relay, monkeypatch: pytest.Monke
     )
     assert event["reason"] == "silent"
     await anna.close()
+
+
+async def test_ipv6_carries_media_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    async with relay_process(tmp_path, "--address", "::1") as relay:
+        monkeypatch.setattr(aioice.ice, "get_host_addresses", lambda use_ipv4, use_ipv6: ["::1"])
+        await relay.ask("room.open", **ROOM)
+        anna, boris = Participant(relay, "anna"), Participant(relay, "boris")
+        await boris.subscribe()
+        await anna.publish({"mic": Tone()})
+        await boris.track(await boris.slot_with("mic", "anna")).recv()
+        pair = anna.sending.getTransceivers()[0].sender.transport.transport._connection._nominated[1]
+        assert pair.remote_addr[0] == "::1"
+        await close(anna, boris)
 
 
 async def test_statistics_count_what_was_forwarded(relay: Relay):
