@@ -109,17 +109,22 @@ def _started(supervisor: supervise.Supervisor, settings: Settings) -> bool:
 
 
 def _announce(settings: Settings) -> None:
-    print(
-        f"\nКонсилиум работает, Ctrl-C остановит его. Consilium is running, Ctrl-C stops it.\n\n  {settings.public_origin}\n"
-    )
-    if settings.demo:
-        from consilium.demo import ACCOUNTS
+    """Address and accounts in one piece, so that whoever waits for the address has the rest too."""
+    lines = ["", "Консилиум работает, Ctrl-C остановит его. Consilium is running, Ctrl-C stops it."]
+    lines += ["", f"  {settings.public_origin}", *(_accounts() if settings.demo else []), ""]
+    print("\n".join(lines), flush=True)
 
-        print("Пароли известны всем, это показ. Demonstration accounts, their passwords are public:\n")
-        width = max(len(account.login) for account in ACCOUNTS)
-        for account in ACCOUNTS:
-            print(f"  {account.login:<{width}}  {account.password}  {account.name}, {account.duty}")
-    sys.stdout.flush()
+
+def _accounts() -> list[str]:
+    from consilium.demo import ACCOUNTS
+
+    width = max(len(account.login) for account in ACCOUNTS)
+    return [
+        "",
+        "Пароли известны всем, это показ. Demonstration accounts, their passwords are public:",
+        "",
+        *(f"  {one.login:<{width}}  {one.password}  {one.name}, {one.duty}" for one in ACCOUNTS),
+    ]
 
 
 def _demo(call: Call) -> int:

@@ -133,7 +133,11 @@ def one_machine(folder: Path | None = None, **more: str) -> Iterator[Installatio
             f"healthy; log: {output}",
             60,
         )
-        assert main.poll() is None, output.read_text()
+        until(
+            lambda: main.poll() is not None or settings.public_origin in output.read_text(encoding="utf-8"),
+            "announced",
+        )
+        assert main.poll() is None, output.read_text(encoding="utf-8")
         yield installation
 
 
@@ -157,6 +161,7 @@ def production(
             **more,
         )
         settings = Settings.from_environment(env)
+        env |= settings.to_environment()
         ports = [free_port() for _ in range(signaling)]
         installation = Installation(
             settings, supervise.local_url(settings, ""), f"http://127.0.0.1:{ports[0]}", home / "log"
