@@ -31,6 +31,13 @@ ZONE = ZoneInfo("Europe/Moscow")
 
 Entry = str | Mapping[str, str]
 
+SIZES = (
+    ("size.bytes", 2**10),
+    ("size.kilobytes", 2**20),
+    ("size.megabytes", 2**30),
+    ("size.gigabytes", 2**40),
+)
+
 
 class Texts:
     """One language: sentences, plurals, dates, sizes. Callable: `t(key, **params)`."""
@@ -101,16 +108,16 @@ class Texts:
         moment = _parsed(value)
         if not isinstance(moment, datetime):
             return ""
-        return format_timedelta(moment - at, add_direction=True, locale=self.locale, threshold=0.95)
+        return format_timedelta(moment - at, add_direction=True, locale=self.locale, threshold=2)
 
     def lasting(self, value: timedelta) -> str:
         """«2 часа»."""
-        return format_timedelta(value, locale=self.locale, threshold=0.95)
+        return format_timedelta(value, locale=self.locale, threshold=2)
 
     def size(self, count: int) -> str:
         """«1,4 МБ»."""
-        for unit, limit in (("size.bytes", 2**10), ("size.kilobytes", 2**20), ("size.megabytes", 2**30)):
-            if count < limit or unit == "size.megabytes":
+        for unit, limit in SIZES:
+            if count < limit or unit == "size.gigabytes":
                 value = count * 2**10 / limit
                 return self(unit, number=format_decimal(round(value, 1), locale=self.locale))
         raise AssertionError(count)

@@ -33,7 +33,7 @@ def environment() -> Environment:
         auto_reload=False,
     )
     made.globals.update(static=static, script=script, timedelta=timedelta)
-    made.filters.update(initials=initials, groups=groups, data=data)
+    made.filters.update(initials=initials, groups=groups, data=data, snils=snils)
     return made
 
 
@@ -106,6 +106,13 @@ def _stamp(path: Path) -> tuple[int, int]:
 def initials(name: str) -> str:
     """«Иванова Мария Петровна» -> «ИМ»: for the circle beside a name."""
     return "".join(part[0] for part in name.split()[:2]).upper()
+
+
+def snils(digits: str) -> str:
+    """`12345678901` -> `123-456-789 01`."""
+    if len(digits or "") != 11:
+        return digits or ""
+    return f"{digits[:3]}-{digits[3:6]}-{digits[6:9]} {digits[9:]}"
 
 
 def groups(digest: str, size: int = 8) -> str:

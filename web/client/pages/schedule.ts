@@ -145,7 +145,7 @@ function look(): void {
   }
   const total = counted(all);
   const forecast = document.getElementById("forecast");
-  if (forecast) forecast.textContent = t("forecast", { need: need(total), total });
+  if (forecast) forecast.textContent = total ? t("forecast", { need: need(total), total }) : "";
   document.querySelector("[data-body]")?.toggleAttribute("hidden", !rules().needs_body);
   for (const one of list.children) {
     const does = one.querySelector("[data-does]");
