@@ -255,6 +255,7 @@ class Worker:
         for row in rows:
             self._sent.add(row.lease)
             self._task.apply_async((row.id, row.lease), retry=False)
+        failpoint("tasks.after_dispatch")
 
 
 def handler(kind: str) -> Callable[[Parts, dict[str, Any]], datetime | None]:

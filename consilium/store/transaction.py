@@ -287,6 +287,7 @@ class Transaction(Reader):
         if self._committed is not None:
             return self._committed
         self.flush()
+        failpoint("store.before_journal")
         with translated():
             done: tuple[journal.Committed, ...] = ()
             if self._pending:
