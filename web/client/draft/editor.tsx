@@ -1,7 +1,7 @@
 // The protocol on the stage: chair and secretary write together while all watch; then it is frozen.
-import { useMemo, useState } from "preact/hooks";
+import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { command } from "../live/ask";
-import { refusal, t } from "../live/words";
+import { day, refusal, t } from "../live/words";
 import { Refused, type ProtocolRow } from "../live/wire";
 import { ask } from "../room/ask";
 import { useRoom, useSnapshot } from "../room/context";
@@ -51,6 +51,7 @@ function Editor({ row }: { row: ProtocolRow }) {
         <h2 id="protocol-title">{t("room.protocol.title", { number: row.number })}</h2>
         <Saved draft={draft} frozen={frozen} />
       </header>
+      <Whose item={row.item} />
       {frozen ? <Frozen row={row} /> : <p class="quiet small">{t(readOnly ? "room.protocol.watch" : "room.protocol.write")}</p>}
       {missing.length > 0 && <Missing missing={missing} />}
       {draft.sections.value.map((section) => (
@@ -58,6 +59,19 @@ function Editor({ row }: { row: ProtocolRow }) {
       ))}
       {!frozen && may(snapshot, "freeze") && <Freeze row={row} lacking={setMissing} />}
     </section>
+  );
+}
+
+/** Two identifiers of the patient: the case itself may already be off the table. */
+function Whose({ item }: { item: string }) {
+  const line = useSnapshot().agenda.find((one) => one.item === item);
+  if (!line?.patient) return null;
+  return (
+    <p class="banner" data-testid="protocol-patient">
+      <strong>{line.patient}</strong>
+      {line.birth_date && <span class="number">{day(line.birth_date)}</span>}
+      <span class="number">{t("room.case_number", { number: line.case_number })}</span>
+    </p>
   );
 }
 
@@ -82,12 +96,14 @@ function Frozen({ row }: { row: ProtocolRow }) {
 
 /** The statutory items that are not there yet; each leads to its field where it has one. */
 function Missing({ missing }: { missing: Lack[] }) {
+  const list = useRef<HTMLDivElement>(null);
+  useEffect(() => list.current?.scrollIntoView({ block: "nearest" }), [missing]);
   const go = (field: string) => (event: Event): void => {
     event.preventDefault();
     document.getElementById(`section-${field}`)?.focus();
   };
   return (
-    <div class="note bad" role="alert" data-testid="missing">
+    <div ref={list} class="note bad" role="alert" data-testid="missing">
       <p>{t("room.protocol.missing")}</p>
       <ul>
         {missing.map(({ code, field }) => (

@@ -12,9 +12,11 @@ export function ViewerStage() {
   const stage = room.viewer.stage.value;
   return (
     <section class="viewer" data-testid="viewer" data-state={stage.is} data-following={room.viewer.following.value} aria-label={t("room.viewer.title")}>
-      <Whose />
       <Body stage={stage} />
-      {stage.is === "ready" && <Tools />}
+      <div class={`viewer-tools${room.viewer.following.value ? "" : " own"}`}>
+        <Whose />
+        {stage.is === "ready" && <Tools />}
+      </div>
     </section>
   );
 }
@@ -44,8 +46,8 @@ function Whose() {
   const name = nameAt(snapshot, snapshot.view.presenter);
   if (!viewer.following.value) {
     return (
-      <div class="viewer-whose own" role="status">
-        <span>{t("room.viewer.own")}</span>
+      <div class="viewer-whose" role="status">
+        <span class="off-screen">{t("room.viewer.own")}</span>
         <button type="button" class="primary" data-testid="back-to-presenter" onClick={() => viewer.back()}>
           {t(mine ? "room.viewer.back_mine" : "room.viewer.back", { name })}
         </button>
@@ -54,7 +56,7 @@ function Whose() {
   }
   return (
     <div class="viewer-whose">
-      <span class="small">{mine ? t("room.viewer.lead") : name ? t("room.viewer.follow", { name }) : ""}</span>
+      <span class="viewer-name small">{mine ? t("room.viewer.lead") : name ? t("room.viewer.follow", { name }) : ""}</span>
       {!mine && viewer.stage.value.is === "ready" && (
         <button type="button" class="bare small" data-testid="explore" onClick={() => viewer.explore()}>{t("room.viewer.explore")}</button>
       )}
@@ -70,15 +72,14 @@ function Tools() {
   const shown = viewer.shown.value;
   if (stage.is !== "ready" || !shown) return null;
   const mine = leads(snapshot);
-  const { pages, document, text } = stage.loaded;
+  const { pages, text } = stage.loaded;
   const tool = (id: string, icon: IconName, run: () => void, off = false) => (
     <button type="button" data-testid={id} aria-label={t(`room.viewer.${id}`)} title={t(`room.viewer.${id}`)} disabled={off} onClick={run}>
       <Icon name={icon} />
     </button>
   );
   return (
-    <div class="viewer-tools" role="group" aria-label={t("room.viewer.tools")}>
-      <span class="viewer-name small" title={document.title}>{document.title}</span>
+    <div class="viewer-buttons" role="group" aria-label={t("room.viewer.tools")}>
       {pages > 1 && (
         <>
           {tool("page-back", "left", () => void viewer.turn(shown.page - 1, mine), shown.page <= 1)}

@@ -22,11 +22,12 @@ export function Decision() {
           {open.map((one) => <ResolutionCard key={one.id} resolution={one} />)}
         </section>
       )}
-      {may(snapshot, "propose") && !decision.ballot && <Propose item={decision.item} />}
+      {may(snapshot, "propose") && !decision.ballot && decision.results.length === 0 && <Propose item={decision.item} />}
       {open.length === 0 && !decision.ballot && decision.results.length === 0 && !may(snapshot, "propose") && (
         <p class="empty">{t("room.decision.none")}</p>
       )}
       {decision.results.length > 0 && <Results results={decision.results} />}
+      {may(snapshot, "propose") && !decision.ballot && decision.results.length > 0 && <Propose item={decision.item} />}
       <DissentEditor key={decision.item} item={decision.item} room={room} />
     </div>
   );

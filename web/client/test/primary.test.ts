@@ -1,0 +1,66 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { primary } from "../room/primary";
+import { initials, shortName } from "../room/select";
+import { asMember, item, resolution, snapshot } from "./snapshots";
+
+const open = { agenda: [item("a", "open"), item("b", "waiting", 2)] };
+const decision = { item: "a", resolutions: [], ballot: null, results: [], dissents: [] };
+const ballot = {
+  id: "ballot", resolution: "r", number: 1, wording: "Оперировать", digest: "d", opened_at: "", entitled: ["chair", "m1"],
+  voted: [] as string[], closed: false,
+};
+const result = {
+  id: "x", resolution: "r", number: 1, wording: "", votes_for: 2, votes_against: 0, votes_abstain: 0, majority_need: 2,
+  adopted: true, votes: [], closed_at: "",
+};
+const hand = { seat: "m1", raised_at: "", point_of_order: false };
+
+test("the chair is led through the case: open, floor, wording, vote, close, finish, next", () => {
+  assert.equal(primary(snapshot({ agenda: [item("a", "waiting")] }))?.key, "open_item");
+  assert.equal(primary(snapshot({ ...open, decision, floor: { seat: null, since: null, hands: [hand] } }))?.key, "give_floor");
+  assert.equal(primary(snapshot({ ...open, decision }))?.key, "propose");
+  const worded = snapshot({ ...open, decision: { ...decision, resolutions: [resolution("r")] } });
+  assert.deepEqual(primary(worded)?.step, { do: "command", name: "vote.open", fields: { resolution: "r", revision: 2 } });
+  assert.equal(primary(snapshot({ ...open, decision: { ...decision, ballot } }))?.key, "vote");
+  const voted = snapshot({ ...open, decision: { ...decision, ballot: { ...ballot, voted: ["chair"] } } });
+  assert.deepEqual(primary(voted)?.step, { do: "command", name: "vote.close", fields: { ballot: "ballot" } });
+  assert.equal(primary(snapshot({ ...open, decision: { ...decision, results: [result] } }))?.key, "close_item");
+  assert.equal(primary(snapshot({ agenda: [item("a", "decided"), item("b", "waiting", 2)] }))?.values.number, "ТМК-2");
+});
+
+test("after the last case the chair is led to the protocol, then to the end", () => {
+  const protocols = [{ id: "p", item: "a", number: "1", status: "drafting" as const, version: 1, digest: "" }];
+  const done = snapshot({ agenda: [item("a", "decided")], protocols });
+  assert.equal(primary(done)?.key, "protocol");
+  done.consilium.layout = "protocol";
+  assert.equal(primary(done)?.key, "close_room");
+});
+
+test("without a quorum the vote says who is lacking instead of opening", () => {
+  const quorum = { present: 2, need: 3, total: 4, reached: false };
+  const found = primary(snapshot({ ...open, quorum, decision: { ...decision, resolutions: [resolution("r")] } }));
+  assert.equal(found?.key, "open_vote");
+  assert.deepEqual(found?.blocked, { key: "room.quorum.missing", values: { count: 1, present: 2, need: 3 } });
+});
+
+test("a member votes first, may look again at his vote, otherwise raises his hand", () => {
+  const running = snapshot({ ...open, decision: { ...decision, ballot } });
+  assert.equal(primary(asMember(running))?.key, "vote");
+  const done = snapshot({ ...open, decision: { ...decision, ballot: { ...ballot, voted: ["m1"] } } });
+  assert.equal(primary(asMember(done))?.key, "see_vote");
+  assert.equal(primary(asMember(snapshot(open)))?.key, "raise_hand");
+  assert.equal(primary(asMember(snapshot({ ...open, floor: { seat: null, since: null, hands: [hand] } })))?.key, "lower_hand");
+  assert.equal(primary(asMember(snapshot({ ...open, floor: { seat: "m1", since: "", hands: [] } })))?.key, "release_floor");
+});
+
+test("somebody who is not entitled is not asked to vote", () => {
+  const other = snapshot({ ...open, decision: { ...decision, ballot: { ...ballot, entitled: ["chair"] } } });
+  assert.equal(primary(asMember(other))?.key, "raise_hand");
+});
+
+test("names are shortened to surname and initials", () => {
+  assert.equal(shortName("Орлов Дмитрий Сергеевич"), "Орлов Д. С.");
+  assert.equal(shortName("Ли"), "Ли");
+  assert.equal(initials("Орлов Дмитрий Сергеевич"), "ОД");
+});

@@ -1,0 +1,26 @@
+// Names of the room's keys (room/keys.ts needs a browser to be loaded).
+
+export const SHORTCUTS = [
+  "next",
+  "mic",
+  "camera",
+  "share",
+  "hand",
+  "point_of_order",
+  "people",
+  "hands",
+  "chat",
+  "lobby",
+  "admit_all",
+  "common_view",
+  "page_next",
+  "page_back",
+  "presenter",
+  "layout_discussion",
+  "layout_record",
+  "layout_images",
+  "layout_vote",
+  "layout_protocol",
+  "find",
+  "help",
+] as const;

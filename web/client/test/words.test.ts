@@ -1,0 +1,101 @@
+import assert from "node:assert/strict";
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { test } from "node:test";
+import { day, has, refusal, stopwatch, t, useWords } from "../live/words";
+import { LAYOUTS } from "../live/wire";
+import { SHORTCUTS } from "./shortcuts";
+
+const locale = (language: string) =>
+  JSON.parse(readFileSync(join(process.cwd(), "..", "locale", `${language}.json`), "utf8")) as Record<string, string>;
+
+function sources(): string {
+  const folders = ["room", "room/decision", "viewer", "draft", "check", "media", "live"];
+  return folders
+    .flatMap((folder) => readdirSync(folder).filter((file) => /\.tsx?$/.test(file)).map((file) => readFileSync(join(folder, file), "utf8")))
+    .join("\n");
+}
+
+/** Keys that stand in the sources as they are: a quoted room.…, media.… or client.… */
+function written(): string[] {
+  return [...new Set([...sources().matchAll(/"((?:room|media|client)\.[a-z0-9_.-]+[a-z0-9])"/g)].map((one) => one[1] ?? ""))];
+}
+
+/** Events and message names look like keys and are none. */
+const WIRE = /^(room\.(sync|enter|leave|gone|close|ticket)|media\.(slots|moved|state|stats|candidate))$/;
+
+/** Keys put together from a value: what the value can be. */
+const MADE: Record<string, readonly string[]> = {
+  "room.layout.": LAYOUTS,
+  "room.key.": SHORTCUTS,
+  "room.choice.": ["for", "against", "abstain"],
+  "room.draft.": ["opening", "saved", "saving", "offline", "frozen"],
+  "room.dissent.": ["clean", "waiting", "saving", "saved", "failed"],
+  "room.link.": ["connecting", "live", "reconnecting", "gone"],
+  "room.quality.": ["good", "poor", "lost"],
+  "room.section.": ["reasons", "course", "state", "decision"],
+  "room.tab.": ["people", "hands", "chat", "lobby", "agenda"],
+  "room.ballot.digest_": ["checking", "same", "different"],
+  "room.missing.": [
+    "members_missing", "reasons_missing", "course_missing", "state_missing", "decision_missing", "goal_text_missing", "signers_missing",
+  ],
+  "room.next.": [
+    "open_item", "give_floor", "release_floor", "propose", "open_vote", "close_vote", "close_item", "protocol", "close_room", "vote",
+    "see_vote", "raise_hand", "lower_hand",
+  ],
+  "room.say.": [
+    "waiting", "joined", "left", "hand", "floor", "chair_taken", "chair_offered", "presenter", "chat", "recused", "layout", "document",
+    "vote_opened", "vote_adopted", "vote_rejected", "item_opened", "item_closed", "protocol_drafted", "protocol_frozen", "closed",
+    "floor_mine", "chair_mine", "chair_taken_mine", "presenter_mine",
+  ],
+  "media.trouble.mic.": ["denied", "absent", "busy", "insecure", "failed"],
+  "media.trouble.camera.": ["denied", "absent", "busy", "insecure", "failed"],
+  "room.check.mic_": ["waiting", "heard", "silent", "on", "off"],
+  "room.check.tone_": ["playing", "played", "failed"],
+  "room.check.verdict.": ["good", "slow", "lossy", "oneway", "blocked", "unavailable"],
+  "room.check.advice.": ["good", "slow", "lossy", "oneway", "blocked", "unavailable"],
+  "room.check.allow.": ["chromium", "yandex", "firefox", "safari", "other"],
+  "room.check.detail.": ["rtt", "loss", "connected", "echo", "remote", "local", "browser"],
+  "role.": ["chair", "deputy", "secretary", "member", "attending", "consultant", "expert", "observer"],
+  "item.": ["waiting", "open", "decided", "postponed"],
+};
+
+test("every sentence the room may say is there in both languages", () => {
+  const wanted = [...written().filter((key) => !WIRE.test(key)), ...Object.entries(MADE).flatMap(([area, ends]) => ends.map((end) => area + end))];
+  assert.ok(wanted.length > 200, String(wanted.length));
+  for (const language of ["ru", "en"]) {
+    const words = locale(language);
+    assert.deepEqual(wanted.filter((key) => !(key in words)), [], language);
+  }
+});
+
+test("both languages have the same places in every sentence of the room", () => {
+  const [ru, en] = [locale("ru"), locale("en")];
+  const places = (entry: unknown): string => {
+    const text = typeof entry === "string" ? entry : Object.values(entry as object).join(" ");
+    return [...new Set(text.match(/\{\w+\}/g) ?? [])].sort().join();
+  };
+  const keys = Object.keys(ru).filter((key) => /^(room|media|client)\./.test(key));
+  assert.deepEqual(keys.filter((key) => places(ru[key]) !== places(en[key])), []);
+});
+
+test("plurals follow the language", () => {
+  const years = { "room.age": { one: "{count} год", few: "{count} года", many: "{count} лет", other: "{count} года" } };
+  useWords("ru", years);
+  assert.deepEqual([1, 3, 11, 65, 101].map((count) => t("room.age", { count })), ["1 год", "3 года", "11 лет", "65 лет", "101 год"]);
+});
+
+test("a refusal is told by its code, then by the server, then by the code itself", () => {
+  useWords("en", { "error.no_quorum": "No quorum: {have} of {need}." });
+  assert.equal(refusal("no_quorum", "", { have: 2, need: 3 }), "No quorum: 2 of 3.");
+  assert.equal(refusal("odd", "The server says so."), "The server says so.");
+  assert.equal(refusal("odd"), "odd");
+  assert.ok(!has("odd"));
+});
+
+test("times are short and days are Russian", () => {
+  assert.equal(stopwatch(75), "1:15");
+  assert.equal(stopwatch(3_725), "1:02:05");
+  assert.equal(stopwatch(-4), "0:00");
+  assert.equal(day("1961-02-10"), "10.02.1961");
+});
