@@ -4,12 +4,13 @@ Nothing is patched globally: every class here is a subclass, and `RelayPeerConne
 parts from them, so that ordinary aiortc clients can live in the same process. What is relied upon:
 
   aioice.ice.Connection   _local_candidates(_start, _end), _protocols, _early_checks, _nominated, _check_list,
-                          _queue, request_received, check_incoming, check_complete, data_received
+                          _queue, _closing, request_received, check_incoming, check_complete, data_received,
+                          query_consent
   aioice.ice.StunProtocol datagram_received (what it does is repeated here), local_candidate, transactions
   RTCIceGatherer          _connection
   RTCDtlsTransport        _srtp_profiles, _setup_srtp, _rx_srtp, _tx_srtp, _handle_rtp_data,
                           _handle_rtcp_data, _state, _set_role
-  RTCPeerConnection       __certificates, __createDtlsTransport, __createTransceiver, __iceTransports,
+  RTCPeerConnection       __certificates, __connect, __createDtlsTransport, __createTransceiver, __iceTransports,
                           __dtlsTransports, __updateIceGatheringState and its two siblings, __connectionState
   RTCRtpSender            _ssrc, _stream_id;  RTCRtpReceiver.receive, RTCRtpSender.send
   RTCRtpTransceiver       _bundled, _codecs, _headerExtensions, _preferred_codecs
@@ -32,7 +33,7 @@ from aioice import Candidate
 from aioice.candidate import candidate_foundation, candidate_priority
 from aioice.ice import CandidatePair, Connection, StunProtocol
 from aioice.stun import Class, Message, parse_message
-from aiortc import RTCBundlePolicy, RTCCertificate, RTCConfiguration, RTCPeerConnection
+from aiortc import InvalidStateError, RTCBundlePolicy, RTCCertificate, RTCConfiguration, RTCPeerConnection
 from aiortc.rtcdtlstransport import (
     SRTP_AEAD_AES_128_GCM,
     SRTP_AEAD_AES_256_GCM,
@@ -195,6 +196,11 @@ class RelayConnection(Connection):
         if nominated is not None:
             self.on_pair(nominated)
 
+    async def query_consent(self) -> None:
+        """Not for a connection that was closed while `connect` slept: nobody would ever end it."""
+        if not self._closing:
+            await super().query_consent()
+
     def data_received(self, data: bytes, component: int) -> None:
         if self._queue.qsize() >= QUEUE_LIMIT:
             self.counters.drops["queue_full"] += 1
@@ -288,6 +294,10 @@ class RelayPeerConnection(RTCPeerConnection):
         names._RTCPeerConnection__updateIceConnectionState()
         names._RTCPeerConnection__updateConnectionState()
         return dtls
+
+    async def _RTCPeerConnection__connect(self) -> None:  # noqa: N802 - the same
+        with contextlib.suppress(InvalidStateError):  # closed while connecting; nobody awaits this task
+            await super()._RTCPeerConnection__connect()  # type: ignore[misc]
 
     @property
     def dtls(self) -> RelayDtls:

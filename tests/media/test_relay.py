@@ -1,6 +1,7 @@
 """Media through the relay, with real sockets, ICE, DTLS and SRTP."""
 
 import asyncio
+import gc
 from pathlib import Path
 
 import aioice.ice
@@ -8,6 +9,7 @@ import pytest
 from aiortc import RTCPeerConnection, RTCSessionDescription
 from av import VideoFrame
 
+from media.aiortc_seam import RelayPeerConnection
 from tests.media.rig import ROOM, Participant, Picture, Relay, Tone, relay_process, until
 
 
@@ -50,6 +52,23 @@ async def test_people_who_leave_in_the_middle_of_a_packet_break_nothing(relay: R
             )
         )
     assert failures == []
+
+
+async def test_whoever_is_closed_while_connecting_leaves_nothing_behind(relay: Relay):
+    """aioice starts its consent checks after a close that fell into the last 20 ms of connecting."""
+    await relay.ask("room.open", **ROOM)
+    for _ in range(10):
+        anna, boris = Participant(relay, "anna"), Participant(relay, "boris")
+        await boris.subscribe()
+        await anna.publish({"mic": Tone()})
+        mark = len(relay.events.seen)
+        await relay.events.wait(lambda e: e["event"] == "peer.state", since=mark)
+        await relay.ask("peer.close", **ROOM, peer="anna", reason="left")
+        await relay.ask("peer.close", **ROOM, peer="boris", reason="left")
+        await close(anna, boris)
+    await until(
+        lambda: gc.collect() >= 0 and not [o for o in gc.get_objects() if isinstance(o, RelayPeerConnection)]
+    )
 
 
 async def test_who_may_not_publish_is_answered_inactive_and_his_packets_are_dropped(relay: Relay):

@@ -29,6 +29,7 @@ async def plain_pc() -> RTCPeerConnection:
     "name",
     [
         "_RTCPeerConnection__certificates",
+        "_RTCPeerConnection__connect",
         "_RTCPeerConnection__createDtlsTransport",
         "_RTCPeerConnection__createTransceiver",
         "_RTCPeerConnection__iceTransports",
@@ -56,9 +57,10 @@ async def test_the_transports_have_their_names():
         "_nominated",
         "_check_list",
         "_queue",
+        "_closing",
     ):
         assert hasattr(connection, name), name
-    for name in ("request_received", "check_incoming", "check_complete", "data_received"):
+    for name in ("request_received", "check_incoming", "check_complete", "data_received", "query_consent"):
         assert callable(getattr(Connection, name)), name
     assert hasattr(StunProtocol, "datagram_received")
     assert hasattr(CandidatePair.State, "SUCCEEDED")
