@@ -6,7 +6,12 @@ and the newest shape; read it before you commit it.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import sqlalchemy as sa
+
+if TYPE_CHECKING:
+    from alembic.config import Config
 
 HEAD = "0001"
 # Two processes that start together: one changes the shape, the other waits.
@@ -44,11 +49,13 @@ def _move(engine: sa.Engine, to: str, *, up: bool) -> None:
             (command.upgrade if up else command.downgrade)(config(connection), to)
 
 
-def config(connection: sa.Connection | None = None):  # type: ignore[no-untyped-def]
+def config(connection: sa.Connection) -> Config:
     """Alembic's configuration without an .ini file; `connection` is used as it is."""
     from alembic.config import Config
 
     found = Config()
     found.set_main_option("script_location", "consilium:migrations")
     found.attributes["connection"] = connection
+    # SQLite changes a column by copying its table; Alembic writes such steps so that both databases do them.
+    found.attributes["batch"] = True
     return found

@@ -2,6 +2,7 @@
 
 from alembic import context
 
+from consilium.migrations import render
 from consilium.store.tables import metadata
 
 connection = context.config.attributes["connection"]
@@ -9,7 +10,8 @@ context.configure(
     connection=connection,
     target_metadata=metadata,
     transactional_ddl=True,  # SQLite's DDL rolls back too, once the driver leaves BEGIN to us
-    render_as_batch=connection.dialect.name == "sqlite",
-    compare_type=True,
+    render_as_batch=context.config.attributes["batch"],
+    render_item=render.item,
+    compare_type=render.same_type,
 )
 context.run_migrations()

@@ -41,8 +41,9 @@ def _own(parent: str, table: str) -> list[Any]:
 
 
 def _unique(name: str, *columns: str, where: str | None = None) -> sa.Index:
-    clause = sa.text(where) if where else None
-    return sa.Index(name, *columns, unique=True, sqlite_where=clause, postgresql_where=clause)
+    if where is None:
+        return sa.Index(name, *columns, unique=True)
+    return sa.Index(name, *columns, unique=True, sqlite_where=sa.text(where), postgresql_where=sa.text(where))
 
 
 def _table(name: str, kind: type, *more: Any) -> sa.Table:
