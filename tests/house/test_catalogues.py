@@ -14,8 +14,8 @@ from tests.conftest import ROOT
 LOCALE = ROOT / "web" / "locale"
 # CLDR plural categories that whole numbers can take in each language.
 FORMS = {"ru": {"one", "few", "many", "other"}, "en": {"one", "other"}}
-# area.key; a media type keeps its own name: media_type.application/pdf
-KEY = r"[a-z][a-z0-9_]*(?:\.[a-z0-9_]+(?:/[a-z0-9.+-]+)?)+"
+# area.key; what the domain names keeps its name: media_type.application/pdf, event.VoteCast
+KEY = r"[a-z][a-z0-9_]*(?:\.[A-Za-z0-9_-]+(?:/[a-z0-9.+-]+)?)+"
 # t("area.key"), t('area.key', …), t(`area.key`), texts.t("…"), data-t="area.key"
 USED = re.compile(rf"\bt\(\s*[\"'`]({KEY})[\"'`]|\bdata-t=\"({KEY})\"")
 # t("area." ~ x), t("area." + x), t(f"area.{x}"), t(`area.${{x}}`): something must stand under the prefix.
@@ -44,24 +44,49 @@ def places(entry: str | dict[str, str]) -> set[str]:
     return named - {"count"} if isinstance(entry, dict) else named
 
 
+# Scripts of the pages outside the room get the sentences under this prefix and ask without it.
+PAGE_SCRIPTS = ROOT / "web" / "client" / "pages"
+PAGE_PREFIX = "script."
+
+
 @cache
-def source() -> str:
-    """Everything that may ask for a text, as one string."""
-    files = [
-        file
+def sources() -> dict[Path, str]:
+    """Everything that may ask for a text. i18n.py is what answers, and shows examples."""
+    return {
+        file: file.read_text(encoding="utf-8")
         for package in ("web", "signaling", "consilium")
         for file in sorted((ROOT / package).rglob("*"))
-        if file.suffix in SUFFIXES and not {"node_modules", "dist", "test"} & set(file.parts)
-    ]
-    return "\n".join(file.read_text(encoding="utf-8") for file in files if file.is_file())
+        if file.suffix in SUFFIXES
+        and not {"node_modules", "dist", "test"} & set(file.parts)
+        and not file.name.endswith(".test.ts")
+        and file != ROOT / "web" / "i18n.py"
+    }
+
+
+def asked(pattern: re.Pattern[str]) -> set[str]:
+    """What the pattern finds in every source, as the catalogue spells it."""
+    return {
+        key
+        for file, text in sources().items()
+        for found in pattern.findall(spelled_out(file, text))
+        for key in ([found] if isinstance(found, str) else found)
+        if key
+    }
+
+
+def spelled_out(file: Path, text: str) -> str:
+    """A page script asks for `script.saved` as `saved`; here it says the whole key."""
+    if PAGE_SCRIPTS not in file.parents:
+        return text
+    return re.sub(r"([\"'`])(?=[a-z][\w.]*(?:[\"'`]|\$\{))", rf"\1{PAGE_PREFIX}", text)
 
 
 def used_keys() -> set[str]:
-    return {key for found in USED.findall(source()) for key in found if key}
+    return asked(USED)
 
 
 def begun_keys() -> set[str]:
-    return set(BEGUN.findall(source()))
+    return asked(BEGUN)
 
 
 def test_both_catalogues_have_the_same_keys():
@@ -117,11 +142,19 @@ def test_every_error_has_a_sentence():
 
 def test_no_text_is_left_that_nothing_asks_for():
     """A key counts as asked for when it stands anywhere in a source, or under a prefix completed at run time."""
-    text, begun = source(), tuple(begun_keys())
+    text = "\n".join(
+        [
+            *(spelled_out(*each) for each in sources().items()),
+            (ROOT / "web" / "i18n.py").read_text(encoding="utf-8"),
+        ]
+    )
+    known, begun = used_keys(), tuple(begun_keys())
     dead = {
         key
         for key in catalogue("ru")
-        if not key.startswith(begun) and not re.search(rf"\b{re.escape(key)}\b", text)
+        if key not in known
+        and not key.startswith(begun)
+        and not re.search(rf"[\"'`>]{re.escape(key)}\b", text)
     }
     assert dead == set()
 
