@@ -49,7 +49,7 @@ ALL = frozenset(
     }
 )
 _ROOM = frozenset({"consilium", "me", "people", "lobby", "quorum"})
-_STAGE = frozenset({"consilium", "me", "agenda", "case", "view", "floor", "quorum", "decision", "protocols"})
+_STAGE = ALL - {"lobby", "chat"}
 
 SECTIONS: dict[type[Event], frozenset[str]] = {
     events.ConsiliumScheduled: ALL,

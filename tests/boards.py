@@ -54,6 +54,10 @@ class Board:
             demo.sample_fields(demo.ORGANISATIONS["nmic"].id, clock.now().date()),
             surname=surname,
             birth_date=date(1961, 4, 12),
+            diagnosis_name=f"Диагноз {surname}",
+            question=f"Вопрос {surname}",
+            course=f"Анамнез {surname}",
+            condition=f"Состояние {surname}",
         )
         request = UUID(self.do("ivanova", c.CreateRequest(fields=fields))["request"])
         self.do("ivanova", c.SendRequest(request=request))
