@@ -157,10 +157,13 @@ class Room:
 
     def _assign(self, peer: Peer, link: Subscribe) -> None:
         live = [source for source in self._live() if (source.peer == peer.id) == self.echo]
+        voices: dict[str, int] = {}
         for kind in ("audio", "video"):
             slots = [slot for slot in link.slots if slot.kind == kind]
             ranking = rank([source for source in live if source.kind == kind], self._speakers.spoke_at)
-            for slot, source in zip(slots, assign([s.source for s in slots], ranking), strict=True):
+            placed = assign([slot.source for slot in slots], ranking, voices)
+            voices = {source.peer: index for index, source in enumerate(placed) if source is not None}
+            for slot, source in zip(slots, placed, strict=True):
                 if slot.source is not source:
                     routes.disconnect(slot)
                     if source is not None:

@@ -1,20 +1,28 @@
 """Which source a receiver sees in which of his slots."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from media.routes import Source
 
 
-def assign(current: Sequence[Source | None], ranking: Sequence[Source]) -> list[Source | None]:
+def assign(
+    current: Sequence[Source | None], ranking: Sequence[Source], beside: Mapping[str, int]
+) -> list[Source | None]:
     """Place the first of `ranking` into as many slots as there are, moving as few as possible.
 
-    A source keeps its slot while it ranks high enough; newcomers take free slots from the left.
+    A source keeps its slot while it ranks high enough. A newcomer takes the slot of `beside` (peer -> index
+    of his voice, which the browser then keeps in step with the lips), else the first free one.
     """
     chosen = list(ranking[: len(current)])
     placed: list[Source | None] = [source if source in chosen else None for source in current]
     waiting = [source for source in chosen if source not in placed]
-    for index, source in enumerate(placed):
-        if source is None and waiting:
+    for source in list(waiting):
+        index = beside.get(source.peer, len(placed)) if source.name == "camera" else len(placed)
+        if index < len(placed) and placed[index] is None:
+            placed[index] = source
+            waiting.remove(source)
+    for index, taken in enumerate(placed):
+        if taken is None and waiting:
             placed[index] = waiting.pop(0)
     return placed
 
