@@ -112,6 +112,8 @@ def test_every_plural_has_the_forms_of_its_language(language):
 def test_every_key_is_flat_and_every_text_is_tidy(language):
     entries = catalogue(language)
     assert [key for key in entries if not re.fullmatch(KEY, key)] == []
+    # What is said of one answer of two may be nothing for the other.
+    entries = {key: entry for key, entry in entries.items() if not key.endswith((".true", ".false"))}
     untidy = [
         key for key, entry in entries.items() for text in sentences(entry) if not text or text != text.strip()
     ]
