@@ -25,7 +25,11 @@ logger = logging.getLogger("media")
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """From the command line, else from CONSILIUM_MEDIA_* (in capitals, - becomes _)."""
+    """From the command line, else from CONSILIUM_MEDIA_* (in capitals, - becomes _).
+
+    One .env may serve signaling too: where CONSILIUM_MEDIA_CONTROLS, the list that signaling dials, has a
+    single entry, it is this worker's; CONSILIUM_MEDIA_ADDRESSES is taken when CONSILIUM_MEDIA_ADDRESS is not set.
+    """
 
     name: str  # unique among the workers of an installation
     control: str  # unix:PATH or tcp:HOST:PORT
@@ -52,7 +56,9 @@ def read_settings(arguments: list[str], environment: Mapping[str, str]) -> Setti
 
     parser = argparse.ArgumentParser(prog="python -m media", description=__doc__)
     parser.add_argument("--name", default=default("name", "media-1"))
-    parser.add_argument("--control", default=default("control"), help="unix:PATH or tcp:HOST:PORT")
+    dialled = default("controls").replace(",", " ").split()
+    only = dialled[0] if len(dialled) == 1 else ""
+    parser.add_argument("--control", default=default("control", only), help="unix:PATH or tcp:HOST:PORT")
     parser.add_argument("--key-file", default=default("key-file"))
     parser.add_argument("--address", nargs="+", action="extend", default=None)
     parser.add_argument("--udp-port-min", type=int, default=default("udp-port-min", "0"))
@@ -64,7 +70,7 @@ def read_settings(arguments: list[str], environment: Mapping[str, str]) -> Setti
         parser.error("--control is required")
     if bool(given.udp_port_min) != bool(given.udp_port_max) or given.udp_port_min > given.udp_port_max:
         parser.error("--udp-port-min and --udp-port-max belong together")
-    addresses = given.address or default("address").replace(",", " ").split()
+    addresses = given.address or default("address", default("addresses")).replace(",", " ").split()
     try:
         for address in addresses:
             ip_address(address)

@@ -290,6 +290,14 @@ def test_settings_come_from_arguments_before_the_environment(tmp_path: Path):
     assert own_addresses()
 
 
+def test_one_environment_serves_signaling_and_its_only_worker():
+    shared = {"CONSILIUM_MEDIA_CONTROLS": "unix:/a", "CONSILIUM_MEDIA_ADDRESSES": "10.0.0.1, 10.0.0.2"}
+    settings = read_settings([], shared)
+    assert (settings.control, settings.addresses) == ("unix:/a", ("10.0.0.1", "10.0.0.2"))
+    with pytest.raises(SystemExit):
+        read_settings([], {"CONSILIUM_MEDIA_CONTROLS": "unix:/a,unix:/b"})
+
+
 def test_a_bad_environment_is_refused_at_start(capsys):
     with pytest.raises(SystemExit):
         read_settings(["--control", "unix:/a"], {"CONSILIUM_MEDIA_CAPACITY": "many"})
