@@ -13,6 +13,7 @@ import asyncio
 import logging
 import secrets
 from typing import Any
+from urllib.parse import quote
 
 from aiohttp import web
 
@@ -45,7 +46,7 @@ async def funnel(request: web.Request, handler: Any) -> web.StreamResponse:
 def answer(request: web.Request, error: Exception) -> web.StreamResponse:
     """The response for a failure. Redirects and other answers raised as exceptions pass unchanged."""
     if isinstance(error, web.HTTPException) and error.status < 400:
-        return error
+        return redirect(error.headers["Location"], error.status)
     refused, status, headers = _translated(error)
     if refused.code == "internal":
         log.error("request.failed", extra={"path": _route_name(request)}, exc_info=error)
@@ -54,6 +55,11 @@ def answer(request: web.Request, error: Exception) -> web.StreamResponse:
         body = {"ok": False, "error": wire_error(request, refused)}
         return web.json_response(body, status=status, headers=headers)
     return _error_page(request, refused, status, headers)
+
+
+def redirect(target: str, status: int = 303) -> web.Response:
+    """To another page of ours."""
+    return web.Response(status=status, headers={"Location": target})
 
 
 def wire_error(request: web.Request, error: ConsiliumError) -> dict[str, Any]:
@@ -109,7 +115,7 @@ def _error_page(
     request: web.Request, error: ConsiliumError, status: int, headers: dict[str, str]
 ) -> web.StreamResponse:
     if error.code in ("not_signed_in", "session_expired"):
-        return web.HTTPSeeOther(f"/sign-in?next={request.rel_url.raw_path}")
+        return redirect(f"/sign-in?next={quote(request.rel_url.raw_path, safe='/')}")
     word = error.code if error.code in WORD else "other"
     response = page(
         request,

@@ -20,12 +20,11 @@ PERMISSIONS = (
     "camera=(self), microphone=(self), display-capture=(self), fullscreen=(self), speaker-selection=(self), "
     "geolocation=(), payment=(), usb=(), serial=(), midi=(), browsing-topics=()"
 )
-# Routes anybody may ask without a session. Everything else is for signed-in people. A socket proves itself
-# by its single-use ticket (signaling/server.py), which only a session gets.
+# Routes anybody may ask without a session; everything else is for signed-in people. A socket proves itself by
+# its single-use ticket (signaling/server.py), which only a session gets.
 PUBLIC = frozenset(
-    {"/socket.io/", "/sign-in", "/api/session.begin", "/health", "/authority/crl", "/registry/callback",
-     "/registry/documents/{local_uid}", "/favicon.ico", "/static", "/static/{path}",
-     "/socket.io/"}  # its ticket is proof enough, as where signaling is a process of its own
+    {"/sign-in", "/api/session.begin", "/health", "/authority/crl", "/registry/callback", "/favicon.ico",
+     "/registry/documents/{local_uid}", "/static", "/socket.io/"}
 )  # fmt: skip
 # Machines authenticate these by HMAC over the body; there is no browser and no cookie.
 MACHINES = frozenset({"/registry/callback"})

@@ -32,7 +32,7 @@ def environment() -> Environment:
         lstrip_blocks=True,
         auto_reload=False,
     )
-    made.globals.update(static=static, script=script, timedelta=timedelta)
+    made.globals.update(static=static, script=script, built=built, timedelta=timedelta)
     made.filters.update(initials=initials, groups=groups, data=data, snils=snils)
     return made
 
@@ -86,6 +86,11 @@ def static(path: str) -> str:
 def script(name: str) -> str:
     """Address of a bundle made from web/client: `pages/request`, `room`, `check`."""
     return static(f"dist/{name}.js")
+
+
+def built(name: str) -> bool:
+    """Whether the bundler made this file."""
+    return (STATIC / "dist" / name).is_file()
 
 
 @lru_cache(maxsize=256)

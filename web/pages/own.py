@@ -12,6 +12,7 @@ from consilium import clock
 from consilium.errors import Forbidden
 from consilium.queries import directory
 from web import health as looks
+from web.errors import redirect
 from web.i18n import Texts, known
 from web.pages.asking import ask
 from web.render import page
@@ -27,7 +28,7 @@ async def sign_in(request: web.Request) -> web.StreamResponse:
         raise web.HTTPSeeOther(target)
     keep = f"&next={quote(target, safe='/')}" if target != "/" else ""
     if chosen := known(request.query.get("language")):
-        response = web.HTTPSeeOther(f"/sign-in?{keep.lstrip('&')}" if keep else "/sign-in")
+        response = redirect(f"/sign-in?{keep.lstrip('&')}" if keep else "/sign-in")
         secure = site(request).settings.public_origin.startswith("https://")
         response.set_cookie(
             LANGUAGE_COOKIE, chosen, max_age=YEAR, path="/", httponly=True, samesite="Lax", secure=secure
