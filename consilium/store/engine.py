@@ -12,6 +12,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from consilium.store.faults import translated
+
 BUSY_MS = 5_000
 _IDLE_MS = 60_000
 _STATEMENT_MS = 30_000
@@ -23,13 +25,18 @@ class NotDurable(Exception):
 
 
 def connect(url: str, pool: int) -> sa.Engine:
-    """An engine for one process; raises NotDurable. `pool` is the number of connections it may hold."""
+    """An engine for one process; `pool` is the number of connections it may hold.
+
+    Raises NotDurable; Unavailable busy when the database does not answer now.
+    """
     engine = _sqlite(url, pool) if url.startswith("sqlite") else _postgres(url, pool)
-    if engine.dialect.name == "postgresql":
-        _assert_postgres(engine)
-    else:
-        with engine.connect():  # the connect event asserts
-            pass
+    try:
+        with translated(), engine.connect() as connection:  # on SQLite the connect event has asserted by now
+            if engine.dialect.name == "postgresql":
+                _assert_postgres(connection)
+    except Exception:
+        engine.dispose()
+        raise
     return engine
 
 
@@ -90,10 +97,9 @@ def _postgres(url: str, pool: int) -> sa.Engine:
     )
 
 
-def _assert_postgres(engine: sa.Engine) -> None:
-    with engine.connect() as connection:
-        fsync = connection.exec_driver_sql("SHOW fsync").scalar_one()
-        commit = connection.exec_driver_sql("SHOW synchronous_commit").scalar_one()
+def _assert_postgres(connection: sa.Connection) -> None:
+    fsync = connection.exec_driver_sql("SHOW fsync").scalar_one()
+    commit = connection.exec_driver_sql("SHOW synchronous_commit").scalar_one()
     if fsync != "on" or commit not in _DURABLE:
         raise NotDurable(
             f"PostgreSQL не гарантирует сохранность (fsync={fsync}, synchronous_commit={commit}): нужны fsync=on и "
