@@ -147,11 +147,15 @@ class RelayConnection(Connection):
         self._local_candidates_start = True
         for address in self._plan.addresses:
             protocol = await self._bind(address)
-            self._protocols.append(protocol)
-            self._local_candidates.append(protocol.local_candidate)
+            if protocol is not None:
+                self._protocols.append(protocol)
+                self._local_candidates.append(protocol.local_candidate)
+        if not self._protocols:
+            raise Full(f"no free UDP port on {', '.join(self._plan.addresses)}")
         self._local_candidates_end = True
 
-    async def _bind(self, address: str) -> RelayProtocol:
+    async def _bind(self, address: str) -> RelayProtocol | None:
+        """A socket on this address; None when it has no free port, or the machine has lost it."""
         loop = asyncio.get_running_loop()
         for port in _ports(self._plan):
             with contextlib.suppress(OSError):
@@ -160,7 +164,8 @@ class RelayConnection(Connection):
                 )
                 break
         else:
-            raise Full(f"no free UDP port on {address}")
+            quiet.warning("cannot bind", address)
+            return None
         sock = transport.get_extra_info("socket")
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, SOCKET_BUFFER)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SOCKET_BUFFER)

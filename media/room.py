@@ -101,7 +101,12 @@ class Room:
                 self.rewire,
             )
             peer.subscribe = link
-            offer = await link.offer(audio, video)
+            try:
+                offer = await link.offer(audio, video)
+            except BaseException:
+                await self._drop_link(peer, link, "no offer")
+                self._forget_if_empty(peer)
+                raise
             link.expect_connection()
             return offer
 

@@ -334,3 +334,15 @@ async def test_a_port_range_is_kept(tmp_path: Path):
         ports = {line.split()[1] for o in offers for line in o["sdp"].splitlines() if line.startswith("m=")}
         assert ports == {"42000", "42001", "42002", "42003"}
         assert await refused(relay.ask("subscribe.open", **ROOM, peer="p5", audio=1, video=0)) == "full"
+        assert (await relay.ask("stats"))["people"] == 4
+        await relay.ask("peer.close", **ROOM, peer="p0", reason="left")
+        assert "sdp" in await relay.ask("subscribe.open", **ROOM, peer="p5", audio=1, video=0)
+
+
+async def test_an_address_the_machine_has_lost_is_left_out(tmp_path: Path):
+    async with relay_process(tmp_path, "--address", "198.51.100.1") as relay:
+        await relay.ask("room.open", **ROOM)
+        offer = await relay.ask("subscribe.open", **ROOM, peer="anna", audio=1, video=0)
+        assert [line.split()[4] for line in offer["sdp"].splitlines() if "candidate:" in line] == [
+            "127.0.0.1"
+        ]
