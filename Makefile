@@ -63,19 +63,23 @@ dev: preflight $(DEV_STAMP)
 client: $(CLIENT_STAMP)
 
 $(RUN_STAMP):
+	@echo 'Ставятся пакеты Python в $(VENV), около минуты. Installing Python packages, about a minute.'
 	@test -x $(PY) || $(PYTHON) -m venv $(VENV)
 	@$(PY) -m pip install --quiet --disable-pip-version-check --editable .
 	@rm -f $(VENV)/stamp-run-* && touch $@
 
 $(DEV_STAMP):
+	@echo 'Ставятся пакеты Python и инструменты в $(VENV). Installing Python packages and tools.'
 	@test -x $(PY) || $(PYTHON) -m venv $(VENV)
 	@$(PY) -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
 	@rm -f $(VENV)/stamp-* && touch $@ $(RUN_STAMP)
 
 $(NODE_STAMP):
-	@npm --prefix $(CLIENT) ci --no-audit --no-fund --loglevel=error
+	@echo 'Ставятся пакеты клиента. Installing packages of the browser client.'
+	@npm --prefix $(CLIENT) ci --no-audit --no-fund --no-update-notifier --loglevel=error
 	@touch $@
 
 $(CLIENT_STAMP): $(NODE_STAMP)
+	@echo 'Собирается клиент. Building the browser client.'
 	@npm --prefix $(CLIENT) run build --silent
 	@mkdir -p $(DIST) && rm -f $(DIST)/.stamp-* && touch $@
