@@ -20,6 +20,7 @@ SECTIONS = ("reasons", "course", "state", "decision")
 MAX_TEXT = 40_000
 MAX_UPDATE = 45_000
 MAX_DRAFT = 4 * 1024 * 1024
+LEAST_PER_CLIENT = 3
 _EMPTY_UPDATE = b"\x00\x00"
 
 
@@ -55,7 +56,7 @@ def check(updates: Iterable[bytes], new: bytes) -> None:
     An update that waits for another one not yet here is taken: the CRDT puts it in its place later.
     """
     kept = list(updates)
-    if new == _EMPTY_UPDATE:
+    if new == _EMPTY_UPDATE or _clients(new) > len(new) // LEAST_PER_CLIENT:
         raise Invalid("invalid_field", field="update")
     if sum(map(len, kept)) + len(new) > MAX_DRAFT:
         raise Invalid("too_large", field="draft", limit=MAX_DRAFT)
@@ -67,6 +68,19 @@ def check(updates: Iterable[bytes], new: bytes) -> None:
     for name in SECTIONS:
         if len(str(_text(document, name))) > MAX_TEXT:
             raise Invalid("too_large", field=name, limit=MAX_TEXT)
+
+
+def _clients(update: bytes) -> int:
+    """The number of clients an update says it is from: its first number (seven bits a byte, lowest first).
+
+    The decoder makes room for that many before it reads on; four bytes could ask it for gigabytes.
+    """
+    number = 0
+    for place, byte in enumerate(update[:5]):
+        number |= (byte & 0x7F) << (7 * place)
+        if byte < 0x80:
+            return number
+    return MAX_UPDATE
 
 
 def merged(updates: Iterable[bytes]) -> bytes:

@@ -17,12 +17,12 @@ def hashed(password: str) -> str:
 
 
 def matches(password_hash: str | None, password: str) -> bool:
-    """Whether the password is the one. None (nobody has this login) costs the same time and says no."""
+    """Whether the password is the one. Nobody's (no hash) costs the same time and is never right."""
     try:
         _HASHER.verify(password_hash or _nobody(), password)
     except (VerificationError, InvalidHashError):
         return False
-    return password_hash is not None
+    return bool(password_hash)
 
 
 def outdated(password_hash: str) -> bool:

@@ -146,7 +146,7 @@ def detach(context: Context, command: c.DetachDocument) -> dict[str, Any]:
 def open_document(context: Context, command: c.OpenDocument) -> dict[str, Any]:
     """Journaled on the case (IM-12); answers where the bytes are. Room or page, the same rights."""
     person = person_of(context)
-    case = context.tx.case(command.request)
+    case = context.tx.peek(Case, command.request)
     consilium = _consilium_of(context, case)
     through_room = consilium is not None and request.sits_over(case, person, consilium)
     if not through_room and not request.sees_case(case, person, None):

@@ -176,7 +176,7 @@ def allowed(protocol: Protocol, consilium: Consilium, person: Person) -> list[st
         "decline": any(isinstance(one, Signature) for one in mine),
         "edit": edits and drafting,
         "freeze": edits and drafting,
-        "reopen": edits and under_way,
+        "reopen": edits and (under_way or protocol.status is ProtocolStatus.SEALING),
         "release": under_way and seat is not None and edits and rules.leads(consilium, seat),
         "file_again": registers and protocol.filing in {"rejected", "dead"},
     }

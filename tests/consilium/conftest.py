@@ -1,6 +1,11 @@
-"""The demonstration world on both databases; see tests/people.py."""
+"""The demonstration world; see tests/people.py.
+
+`world` is new for every test, on both databases. `shared` is one for a file, on SQLite: for many small
+questions and refusals, each of which brings its own case or consilium.
+"""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -16,3 +21,17 @@ def world(settings: Settings) -> Iterator[World]:
         yield loaded(parts)
     finally:
         parts.close()
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    parts = bootstrap.build(embedded(tmp_path_factory.mktemp("shared")))
+    try:
+        yield loaded(parts)
+    finally:
+        parts.close()
+
+
+def embedded(folder: Path) -> Settings:
+    """Demonstration settings with everything in one folder."""
+    return Settings.from_environment({"CONSILIUM_DEMO": "1", "CONSILIUM_DATA_DIR": str(folder)})
