@@ -36,6 +36,8 @@ class Call:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Entry point of the `consilium` script; returns the exit status."""
     options = _parser().parse_args(arguments)
+    # A person reads this terminal: what went wrong is told in a sentence, not in a log line beside it.
+    log.configure("CRITICAL")
     try:
         return int(options.command(Call(options, os.environ)))
     except SettingsError as refusal:

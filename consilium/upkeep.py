@@ -27,9 +27,9 @@ def opened(settings: Settings) -> Iterator[Parts]:
 
     try:
         parts = bootstrap.build(settings)
-    except (NotDurable, ConsiliumError) as error:
+    except NotDurable as error:
         raise supervise.CannotStart(str(error)) from error
-    except (sa.exc.DBAPIError, OSError) as error:
+    except (ConsiliumError, sa.exc.DBAPIError, OSError) as error:
         raise supervise.CannotStart(
             f"База данных не открывается ({_first_line(error)}): проверьте CONSILIUM_DATABASE_URL и место на диске. "
             "The database cannot be opened: check CONSILIUM_DATABASE_URL and the disk."
@@ -40,8 +40,10 @@ def opened(settings: Settings) -> Iterator[Parts]:
         parts.close()
 
 
-def _first_line(error: Exception) -> str:
-    return str(getattr(error, "orig", None) or error).strip().splitlines()[0]
+def _first_line(error: BaseException) -> str:
+    """The database's own words, which the store keeps as the cause of its refusal."""
+    cause = error.__cause__ or error.__context__ if isinstance(error, ConsiliumError) else error
+    return str(getattr(cause, "orig", None) or cause or error).strip().splitlines()[0]
 
 
 def migrate(settings: Settings) -> int:
