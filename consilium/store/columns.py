@@ -109,6 +109,15 @@ def plain_of(model: Any) -> tuple[str, ...]:
     return tuple(one.name for one in fields(model) if one.name not in skip)
 
 
+@cache
+def lists_of(model: Any) -> frozenset[str]:
+    """Fields that are one column holding a list of ids or strings."""
+    return (
+        frozenset(name for name, hint in _hints(model) if get_origin(hint) is list)
+        - children_of(model).keys()
+    )
+
+
 def columns_of(model: type) -> list[sa.Column[Any]]:
     """Fresh columns in the order of the fields; `id` is the primary key."""
     return [

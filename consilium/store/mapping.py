@@ -6,8 +6,10 @@ root, then updates, then insertions, so that a place under a UNIQUE index is fre
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import cache
+from operator import attrgetter
 from typing import Any
 from uuid import UUID
 
@@ -15,9 +17,9 @@ import sqlalchemy as sa
 
 from consilium import model
 from consilium.store import tables
-from consilium.store.columns import children_of, parts_of, plain_of
+from consilium.store.columns import children_of, lists_of, parts_of, plain_of
 
-Row = dict[str, Any]
+Values = tuple[Any, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,93 +89,143 @@ MAPPINGS: dict[type, Mapping] = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """How objects of one class become tuples of column values and back: made once, used for every row."""
+
+    kind: Any
+    columns: tuple[str, ...]
+    get: Callable[[Any], Values]
+    lists: frozenset[int]
+    plain: tuple[str, ...]
+    parts: tuple[tuple[str, Any], ...]
+
+    def values(self, item: Any) -> Values:
+        """A copy, so that a list changed in place is seen as a change."""
+        found = self.get(item)
+        if not self.lists:
+            return found
+        return tuple(list(one) if place in self.lists else one for place, one in enumerate(found))
+
+    def build(self, values: Sequence[Any]) -> Any:
+        """The object of one row; the row keeps lists of its own."""
+        own = [list(one) if place in self.lists else one for place, one in enumerate(values)]
+        fields = dict(zip(self.plain, own, strict=False))
+        start = len(self.plain)
+        for name, inner in self.parts:
+            end = start + len(shape(inner).columns)
+            fields[name] = shape(inner).build(own[start:end])
+            start = end
+        return self.kind(**fields)
+
+
+@cache
+def shape(kind: Any) -> Shape:
+    """The class' shape; columns of parts follow its own, named `part_field`."""
+    plain, parts = plain_of(kind), tuple(parts_of(kind).items())
+    inside = [(name, column) for name, inner in parts for column in shape(inner).columns]
+    columns = (*plain, *(f"{name}_{column}" for name, column in inside))
+    paths = (*plain, *(f"{name}.{column}" for name, column in inside))
+    lists = frozenset(place for place, name in enumerate(plain) if name in lists_of(kind))
+    return Shape(kind, columns, attrgetter(*paths), lists, plain, parts)
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """One row of a list as the database has it."""
+
+    place: int
+    values: Values
+
+
 @dataclass(slots=True)
 class Kept:
     """One object of a transaction and its rows as the database has them (root None: not yet there)."""
 
     mapping: Mapping
     value: Any
-    root: Row | None = None
-    lists: dict[str, dict[UUID, Row]] = field(default_factory=dict)
+    root: Values | None = None
+    lists: dict[str, dict[UUID, Placed]] = field(default_factory=dict)
 
 
 def load(connection: sa.Connection, mapping: Mapping, key: UUID, *, lock: bool) -> Kept | None:
     """The object with all its lists, or None. With `lock` its root row is held until the transaction ends."""
-    query = sa.select(mapping.table).where(mapping.table.c.id == key)
-    if lock:
-        query = query.with_for_update()
-    row = connection.execute(query).mappings().one_or_none()
-    return None if row is None else _assemble(connection, mapping, dict(row))
+    row = connection.execute(_root_query(mapping, lock=lock), {"key": key}).one_or_none()
+    return None if row is None else _assemble(connection, mapping, tuple(row))
 
 
 def load_where(
     connection: sa.Connection, mapping: Mapping, where: Iterable[Any], order: Iterable[Any]
 ) -> list[Kept]:
     """All objects that meet the conditions, unlocked."""
-    query = sa.select(mapping.table).where(*where).order_by(*order, mapping.table.c.id)
-    found = connection.execute(query).mappings().all()
-    return [_assemble(connection, mapping, dict(row)) for row in found]
+    query = _root_query(mapping, lock=False, whole=True).where(*where).order_by(*order, mapping.table.c.id)
+    found = connection.execute(query).all()
+    return [_assemble(connection, mapping, tuple(row)) for row in found]
 
 
-def _assemble(connection: sa.Connection, mapping: Mapping, root: Row) -> Kept:
-    lists = {child.field: _rows(connection, mapping, child, root["id"]) for child in mapping.children}
-    value = _object(mapping.kind, root)
-    for name, inner in children_of(mapping.kind).items():
-        setattr(value, name, [_object(inner, row) for row in lists[name].values()])
-    return Kept(mapping, value, root, lists)
+@cache
+def _root_query(mapping: Mapping, *, lock: bool, whole: bool = False) -> sa.Select[Any]:
+    columns = [mapping.table.c[name] for name in shape(mapping.kind).columns]
+    query = sa.select(*columns)
+    if not whole:
+        query = query.where(mapping.table.c.id == sa.bindparam("key"))
+    return query.with_for_update() if lock else query
 
 
-def _rows(connection: sa.Connection, mapping: Mapping, child: Child, parent: UUID) -> dict[UUID, Row]:
+@cache
+def _list_query(mapping: Mapping, child: Child) -> sa.Select[Any]:
     table = child.table
-    query = sa.select(table).where(table.c[mapping.parent] == parent).order_by(table.c.place)
-    return {row["id"]: dict(row) for row in connection.execute(query).mappings()}
+    columns = [table.c[name] for name in shape(_inner(mapping, child)).columns]
+    parent = table.c[mapping.parent] == sa.bindparam("key")
+    return sa.select(table.c.place, *columns).where(parent).order_by(table.c.place)
 
 
-def _object(kind: Any, row: Row, prefix: str = "") -> Any:
-    values = {name: _fresh(row[prefix + name]) for name in plain_of(kind)}
-    values |= {name: _object(inner, row, f"{prefix}{name}_") for name, inner in parts_of(kind).items()}
-    return kind(**values)
+def _inner(mapping: Mapping, child: Child) -> Any:
+    return children_of(mapping.kind)[child.field]
 
 
-def _row(value: Any, prefix: str = "") -> Row:
-    kind: Any = type(value)
-    row = {prefix + name: _fresh(getattr(value, name)) for name in plain_of(kind)}
-    for name in parts_of(kind):
-        row |= _row(getattr(value, name), f"{prefix}{name}_")
-    return row
-
-
-def _fresh(value: Any) -> Any:
-    """A list of its own, so that a change in place is seen as a change."""
-    return list(value) if isinstance(value, list) else value
+def _assemble(connection: sa.Connection, mapping: Mapping, root: Values) -> Kept:
+    whole = shape(mapping.kind)
+    value = whole.build(root)
+    kept = Kept(mapping, value, root)
+    key = {"key": value.id}
+    for child in mapping.children:
+        inner = shape(_inner(mapping, child))
+        rows = connection.execute(_list_query(mapping, child), key).all()
+        items = [inner.build(row[1:]) for row in rows]
+        setattr(value, child.field, items)
+        found = zip(items, rows, strict=True)
+        kept.lists[child.field] = {item.id: Placed(row[0], inner.values(item)) for item, row in found}
+    return kept
 
 
 def save(connection: sa.Connection, kept: Kept) -> bool:
     """Write the difference; the object may be changed and saved again. Returns whether anything changed."""
-    root = _row(kept.value)
-    lists = {child.field: _placed(kept, child, root["id"]) for child in kept.mapping.children}
+    root = shape(kept.mapping.kind).values(kept.value)
+    lists = {child.field: _placed(kept, child) for child in kept.mapping.children}
     changed = _delete(connection, kept, lists) | _save_root(connection, kept, root)
     for child in kept.mapping.children:
-        changed |= _save_list(connection, child, kept.lists.get(child.field, {}), lists[child.field])
+        changed |= _save_list(connection, kept, child, lists[child.field])
     kept.root, kept.lists = root, lists
     return changed
 
 
-def _placed(kept: Kept, child: Child, parent: UUID) -> dict[UUID, Row]:
+def _placed(kept: Kept, child: Child) -> dict[UUID, Placed]:
     """Rows of the list with ascending places; a row keeps its place unless the list was reordered."""
     known = kept.lists.get(child.field, {})
-    free = max((row["place"] for row in known.values()), default=0)
+    values = shape(_inner(kept.mapping, child)).values
+    free = max((row.place for row in known.values()), default=0)
     last, placed = 0, {}
     for item in getattr(kept.value, child.field):
-        place = known[item.id]["place"] if item.id in known else 0
+        place = known[item.id].place if item.id in known else 0
         if place <= last:
             place = max(last, free) + 1
         last = place
-        placed[item.id] = _row(item) | {kept.mapping.parent: parent, "place": place}
+        placed[item.id] = Placed(place, values(item))
     return placed
 
 
-def _delete(connection: sa.Connection, kept: Kept, lists: dict[str, dict[UUID, Row]]) -> bool:
+def _delete(connection: sa.Connection, kept: Kept, lists: dict[str, dict[UUID, Placed]]) -> bool:
     changed = False
     for child in reversed(kept.mapping.children):
         gone = [key for key in kept.lists.get(child.field, {}) if key not in lists[child.field]]
@@ -183,32 +235,45 @@ def _delete(connection: sa.Connection, kept: Kept, lists: dict[str, dict[UUID, R
     return changed
 
 
-def _save_root(connection: sa.Connection, kept: Kept, root: Row) -> bool:
+def _save_root(connection: sa.Connection, kept: Kept, root: Values) -> bool:
+    table, columns = kept.mapping.table, shape(kept.mapping.kind).columns
     if kept.root is None:
-        connection.execute(sa.insert(kept.mapping.table), root)
+        connection.execute(sa.insert(table), dict(zip(columns, root, strict=True)))
         return True
-    return _update(connection, kept.mapping.table, kept.root, root)
+    return _update(connection, table, kept.value.id, _changes(columns, kept.root, root))
 
 
-def _save_list(
-    connection: sa.Connection, child: Child, before: dict[UUID, Row], after: dict[UUID, Row]
-) -> bool:
-    known = [row for key, row in after.items() if key in before]
+def _save_list(connection: sa.Connection, kept: Kept, child: Child, after: dict[UUID, Placed]) -> bool:
+    columns = shape(_inner(kept.mapping, child)).columns
+    before = kept.lists.get(child.field, {})
+    moved = [(key, row) for key, row in after.items() if key in before and row != before[key]]
     changed = False
-    for row in sorted(known, key=lambda row: _takes(child, row)):
-        changed |= _update(connection, child.table, before[row["id"]], row)
-    new = [row for key, row in after.items() if key not in before]
+    for key, row in sorted(moved, key=lambda one: _takes(child, columns, one[1])):
+        changes = _changes(columns, before[key].values, row.values)
+        if row.place != before[key].place:
+            changes["place"] = row.place
+        changed |= _update(connection, child.table, key, changes)
+    own = {kept.mapping.parent: kept.value.id}
+    new = [
+        dict(zip(columns, row.values, strict=True)) | own | {"place": row.place}
+        for key, row in after.items()
+        if key not in before
+    ]
     if new:
         connection.execute(sa.insert(child.table), new)
     return changed or bool(new)
 
 
-def _takes(child: Child, row: Row) -> bool:
-    return child.holds is not None and row[child.holds[0]] == child.holds[1]
+def _takes(child: Child, columns: tuple[str, ...], row: Placed) -> bool:
+    return child.holds is not None and row.values[columns.index(child.holds[0])] == child.holds[1]
 
 
-def _update(connection: sa.Connection, table: sa.Table, before: Row, after: Row) -> bool:
-    changes = {name: value for name, value in after.items() if before[name] != value}
+def _changes(columns: tuple[str, ...], before: Values, after: Values) -> dict[str, Any]:
+    pairs = zip(columns, before, after, strict=True)
+    return {name: new for name, old, new in pairs if old is not new and old != new}
+
+
+def _update(connection: sa.Connection, table: sa.Table, key: UUID, changes: dict[str, Any]) -> bool:
     if changes:
-        connection.execute(sa.update(table).where(table.c.id == after["id"]).values(changes))
+        connection.execute(sa.update(table).where(table.c.id == key).values(changes))
     return bool(changes)
