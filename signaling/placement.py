@@ -22,6 +22,9 @@ from signaling.calls import Calls
 
 log = logging.getLogger(__name__)
 
+PROBE = "probe-"
+"""Name of an echo room: this and the session's id; no consilium has such a name."""
+
 Moved = Callable[[UUID, int], Awaitable[None]]
 
 
@@ -93,7 +96,7 @@ class Placements:
         if worker is None or not self._alive(worker):
             worker = self._choose()
         client = self.client(worker)
-        room = f"probe-{probe}"
+        room = f"{PROBE}{probe}"
         try:
             if self._probes.get(probe) != worker or op == "publish.offer":
                 await client.request("room.close", room=room, epoch=1, reason="again")
@@ -109,7 +112,7 @@ class Placements:
             return
         try:
             await self._clients[worker].request(
-                "room.close", room=f"probe-{probe}", epoch=1, reason="probe ended"
+                "room.close", room=f"{PROBE}{probe}", epoch=1, reason="probe ended"
             )
         except MediaError as error:
             log.info("probe room not closed", extra={"reason": error.code})

@@ -19,7 +19,7 @@ from consilium.service import Service
 from media.control import Message
 from signaling import wire
 from signaling.calls import Calls
-from signaling.placement import Placements
+from signaling.placement import PROBE, Placements
 from signaling.session import Connection, Sessions
 
 log = logging.getLogger(__name__)
@@ -212,6 +212,11 @@ class Rtc:
                 await self._emit("speakers", levels, connection.sid)
 
     def _peer(self, event: Message) -> Connection | None:
+        """The socket a peer belongs to: a seat of the room, or the session whose echo room it is."""
+        if str(event.get("room")).startswith(PROBE):
+            session = _uuid(event.get("peer"))
+            connections = self._sessions.by_sid.values()
+            return next((one for one in connections if one.probing and one.session_id == session), None)
         room = self._sessions.rooms.get(_uuid(event.get("room")))
         return room.connections.get(_uuid(event.get("peer"))) if room else None
 

@@ -144,7 +144,7 @@ SERVER: dict[str, str] = {
     "viewer.move": "{seat, document, page, zoom, x, y, pointer}",
     "draft.update": "{protocol, update, by}: base64 of a Yjs update",
     "draft.closed": "{protocol, reason}",
-    "media.slots": "{slots: [{mid, kind, seat, source}], epoch}",
+    "media.slots": "{slots: [{mid, kind, seat, source}], epoch}: also for one's own echo room, whose seat is the session",
     "media.moved": "{epoch}: build both peer connections anew",
     "media.state": "{pc, state}",
     "page.changed": "{kind, id}: something this page may show has changed",

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import aiohttp
+from socketio.exceptions import SocketIOError
 
 from signaling.bots.demo import Demonstration
 from signaling.bots.person import BotGaveUp, BotRefused
@@ -22,7 +23,7 @@ def main() -> int:
     demonstration = Demonstration(options.url, options.package, lambda line: print(line, flush=True))
     try:
         asyncio.run(demonstration.play())
-    except (BotGaveUp, BotRefused, aiohttp.ClientError) as error:
+    except (BotGaveUp, BotRefused, SocketIOError, aiohttp.ClientError) as error:
         print(f"  не удалось / failed: {error}", file=sys.stderr)
         return 1
     return 0

@@ -21,6 +21,7 @@ from uuid import uuid4
 from PIL import Image, ImageDraw
 
 from consilium.clock import now
+from signaling.bots.media import Media
 from signaling.bots.person import Bot, BotGaveUp, BotRefused
 from signaling.bots.sections import write_section
 
@@ -116,8 +117,6 @@ class Demonstration:
 
     async def probe(self) -> None:
         """A member tests the real media path in an echo room before he is let in."""
-        from signaling.bots.media import Media
-
         member = self["member1"]
         await member.connect(self.consilium)
 
@@ -125,13 +124,14 @@ class Demonstration:
             answer = await member.room(name.replace("media.", "probe."), **fields)
             return {"epoch": 1, **answer}
 
-        echo = Media(ask, 2)
+        echo = member.media = Media(ask, 2)
         await echo.start()
         await _until(
             lambda: any(echo.seen.values()) and any(echo.heard.values()), "the echo of one's own media"
         )
-        await echo.close()
         await member.room("probe.close")
+        await echo.close()
+        member.media = None
 
     async def lobby(self) -> None:
         """Early ones stay outside until the chair says so; media is refused before that."""
@@ -261,20 +261,28 @@ class Demonstration:
     # --- checks -------------------------------------------------------------------------------------
 
     async def _everybody_proven(self) -> None:
-        def complete() -> bool:
-            return all(
-                self[login].media is not None and self[login].media.proven(self._seat(other))  # type: ignore[union-attr]
+        def missing() -> list[str]:
+            return [
+                f"{login}<-{other}{self._media(login).tally(self._seat(other))}"
                 for login in BOARD
                 for other in BOARD
-                if other != login
-            )
+                if other != login and not self._media(login).proven(self._seat(other))
+            ]
 
-        await _until(complete, "picture and sound between every two people", 40)
+        try:
+            await _until(lambda: not missing(), "picture and sound between every two people", 40)
+        except BotGaveUp as gave_up:
+            raise BotGaveUp(f"{gave_up}; missing {' '.join(missing())}") from None
         for login in BOARD:
             for number, other in enumerate(BOARD):
-                media = self[login].media
-                if media is not None and other != login and media.senders(self._seat(other)) != {number}:
+                if other != login and self._media(login).senders(self._seat(other)) != {number}:
                     raise BotGaveUp(f"{login} received somebody else under the name of {other}")
+
+    def _media(self, login: str) -> Media:
+        media = self[login].media
+        if media is None:
+            raise BotGaveUp(f"{login} has no media")
+        return media
 
     def _seat(self, login: str) -> str:
         return str(self[login].state["me"]["seat"])

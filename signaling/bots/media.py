@@ -17,6 +17,7 @@ from typing import Any
 
 from aiortc import (
     MediaStreamTrack,
+    RTCBundlePolicy,
     RTCConfiguration,
     RTCPeerConnection,
     RTCSessionDescription,
@@ -138,6 +139,10 @@ class Media:
         """Both picture and tone of this seat arrived and were decoded."""
         return bool(self.seen[seat]) and bool(self.heard[seat])
 
+    def tally(self, seat: str) -> str:
+        """(frames seen / sounds heard) under this seat's name."""
+        return f"({sum(self.seen[seat].values())}/{sum(self.heard[seat].values())})"
+
     def senders(self, seat: str) -> set[int]:
         """Numbers of those whose picture or tone was mostly received under this seat's name."""
         return {counter.most_common(1)[0][0] for counter in (self.seen[seat], self.heard[seat]) if counter}
@@ -211,5 +216,9 @@ def _power(wave: array[int], frequency: int, rate: int) -> float:
 
 
 def _connection() -> RTCPeerConnection:
-    """No STUN server: nothing leaves the perimeter, and joins do not wait for DNS."""
-    return RTCPeerConnection(RTCConfiguration(iceServers=[]))
+    """No STUN server: nothing leaves the perimeter, and joins do not wait for DNS.
+
+    With another bundle policy aiortc 1.16 leaves the second and later video lines of an offer on a
+    transport of their own that never connects.
+    """
+    return RTCPeerConnection(RTCConfiguration(iceServers=[], bundlePolicy=RTCBundlePolicy.MAX_BUNDLE))

@@ -173,7 +173,7 @@ class Bot:
 
     async def get_certificate(self) -> None:
         answer = await self.api("certificate.request", csr=base64.b64encode(self.key.csr()).decode())
-        self.certificate = base64.b64decode(answer["certificate"])
+        self.certificate = base64.b64decode(answer["der"])
 
     async def sign(self, protocol: str) -> dict[str, Any]:
         """Read the frozen bytes, hash them oneself, sign them, and one's own dissent if there is one."""
