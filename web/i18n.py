@@ -1,7 +1,7 @@
 """Texts a person reads: two flat catalogues (`locale/ru.json`, `locale/en.json`), one key, one meaning.
 
     t = texts("ru")
-    t("desk.waiting", count=3)  ->  «Ждут подписи 3 протокола»
+    t("consilium.cases", count=3)  ->  «3 случая»
 
 A value is a sentence with `{name}` places, or a table by CLDR plural category chosen by `count`. Nothing is
 ever formatted by the caller's language rules. Dates and numbers follow the locale; wall-clock times follow ZONE.

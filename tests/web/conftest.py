@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
@@ -21,17 +22,31 @@ from web.app import make_app
 ORIGIN = "http://127.0.0.1"
 
 
-@pytest.fixture
-def web_settings(tmp_path: Path) -> Settings:
-    """Demonstration settings on SQLite in the test's own folder; the origin is set when the port is known."""
-    environment = {"CONSILIUM_DEMO": "1", "CONSILIUM_DATA_DIR": str(tmp_path / "var"), "CONSILIUM_PORT": "0"}
+def settings_in(folder: Path) -> Settings:
+    """Demonstration settings on SQLite in this folder."""
+    environment = {"CONSILIUM_DEMO": "1", "CONSILIUM_DATA_DIR": str(folder), "CONSILIUM_PORT": "0"}
     return Settings.from_environment({**environment, "CONSILIUM_PUBLIC_ORIGIN": ORIGIN})
+
+
+@pytest.fixture(scope="session")
+def loaded(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data folder with the demonstration in it, made once and copied for every test."""
+    folder = tmp_path_factory.mktemp("demonstration") / "var"
+    made = bootstrap.service(settings_in(folder))
+    demo.load(made)
+    made.parts.close()
+    return folder
+
+
+@pytest.fixture
+def web_settings(tmp_path: Path, loaded: Path) -> Settings:
+    shutil.copytree(loaded, tmp_path / "var")
+    return settings_in(tmp_path / "var")
 
 
 @pytest.fixture
 def service(web_settings: Settings) -> Iterator[Service]:
     made = bootstrap.service(web_settings)
-    demo.load(made)
     yield made
     made.parts.close()
 
