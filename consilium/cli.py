@@ -142,6 +142,10 @@ def _demo(call: Call) -> int:
             return 1
         driver = ("-m", "signaling.bots", "demo", "--url", settings.public_origin, "--package", str(package))
         if supervisor.run(supervise.Part("participants", driver), shown=True) != 0:
+            print(
+                f"Не доиграно, журналы в {folder / 'log'}. Not played to the end, logs are there.",
+                file=sys.stderr,
+            )
             return 1
     held = _judged(package)
     if not call.options.keep:
