@@ -151,9 +151,9 @@ async def test_events_come_in_order_without_gaps_and_patches_make_the_fresh_snap
     assert seqs == list(range(start + 1, start + 1 + len(seqs)))
     patched = dict(deputy.state)
     await deputy.sync()
-    for section in patched:
+    for section, content in patched.items():
         if section != "consilium":  # holds the server's time
-            assert patched[section] == deputy.state[section], section
+            assert content == deputy.state[section], section
 
 
 async def test_a_client_that_missed_events_pulls_them(hall):
