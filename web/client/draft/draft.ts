@@ -49,7 +49,7 @@ export class Draft {
     if (opened.frozen) return this.freeze();
     const mine = Y.encodeStateAsUpdate(this.document, Y.encodeStateVectorFromUpdate(known));
     this.waiting = mine.length > NOTHING ? [mine] : [];
-    this.state.value = "saved";
+    this.state.value = this.waiting.length > 0 || this.sending ? "saving" : "saved";
     await this.flush();
   }
 

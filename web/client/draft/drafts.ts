@@ -18,14 +18,22 @@ export class Drafts {
     });
   }
 
-  /** The draft of a protocol, opened on first use. `again` forgets a frozen one that was taken back. */
-  of(protocol: Id, again = false): Draft {
+  /** The draft of a protocol, opened on first use. One that froze and was taken back (`drafting`) is opened anew. */
+  of(protocol: Id, drafting: boolean): Draft {
     const here = this.open.get(protocol);
-    if (here && !again) return here;
+    if (here && !(drafting && here.state.peek() === "frozen")) return here;
     const draft = new Draft(protocol, this.live);
     this.open.set(protocol, draft);
     void this.live.ready().then(() => draft.open()).catch(() => draft.offline());
     return draft;
+  }
+
+  /** No longer on the stage. What has not reached the server yet stays and is sent. */
+  leave(protocol: Id): void {
+    const here = this.open.get(protocol);
+    if (!here || !["saved", "frozen"].includes(here.state.peek())) return;
+    this.open.delete(protocol);
+    this.live.ask("draft.close", { protocol }).catch(() => undefined); // the server forgets it with the connection
   }
 
   /** After a reconnection. */

@@ -42,6 +42,7 @@ function Editor({ row }: { row: ProtocolRow }) {
   const room = useRoom();
   const snapshot = useSnapshot();
   const draft = useMemo(() => room.drafts.of(row.id, row.status === "drafting"), [row.id, row.status]);
+  useEffect(() => () => room.drafts.leave(row.id), [row.id]);
   const [missing, setMissing] = useState<Lack[]>([]);
   const frozen = row.status !== "drafting" || draft.state.value === "frozen";
   const readOnly = frozen || !may(snapshot, "edit_protocol") || draft.state.value === "opening";

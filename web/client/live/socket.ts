@@ -154,7 +154,7 @@ export class Live implements Line {
     if (FINAL.has(code)) return this.leave(code, message);
     if (state.is !== "reconnecting") this.state.value = { is: "reconnecting", since: Date.now() };
     clearTimeout(this.timer);
-    this.timer = setTimeout(() => void this.connect(), delay(this.attempt));
+    this.timer = setTimeout(() => void this.connect(), delay(this.attempt, Math.random(), 300, 3_000)); // back within five seconds (RM-11)
     this.attempt += 1;
   }
 }

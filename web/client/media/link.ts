@@ -9,6 +9,8 @@ export interface Wire {
   ask<T>(name: string, payload: Record<string, unknown>): Promise<T>;
 }
 
+const GATHER_WITHIN = 1_500; // milliseconds; without foreign servers there is nothing slow to ask
+
 /** Names that only the browser's own network can resolve are of no use to the relay. */
 export function usable(candidate: string): boolean {
   return candidate !== "" && !/\.local\s/.test(candidate);
@@ -42,6 +44,17 @@ export class Link {
   protected answered(epoch: number): void {
     this.epoch = epoch;
     for (const candidate of this.held.splice(0)) this.trickle(candidate);
+  }
+
+  /** The own description, with its candidates where they cannot follow one by one (the probe has no such message). */
+  protected async described(): Promise<string> {
+    if (this.prefix === "probe" && this.pc.iceGatheringState !== "complete") {
+      await new Promise<void>((resolve) => {
+        this.pc.addEventListener("icegatheringstatechange", () => this.pc.iceGatheringState === "complete" && resolve());
+        setTimeout(resolve, GATHER_WITHIN);
+      });
+    }
+    return this.pc.localDescription?.sdp ?? "";
   }
 
   private trickle(candidate: string): void {

@@ -53,7 +53,7 @@ export class PublishLink extends Link {
     const sources: Record<string, Source> = {};
     for (const [source, { mid }] of this.transceivers) if (mid !== null) sources[mid] = source;
     const { sdp, epoch } = await this.wire.ask<{ sdp: string; epoch: number }>(`${this.prefix}.publish`, {
-      sdp: this.pc.localDescription?.sdp ?? "",
+      sdp: await this.described(),
       sources,
     });
     await this.pc.setRemoteDescription({ type: "answer", sdp });

@@ -34,7 +34,7 @@ export class SubscribeLink extends Link {
     for (const { mid, receiver } of this.pc.getTransceivers()) if (mid !== null) this.tracks.set(mid, receiver.track);
     this.audio.value = [...this.tracks.values()].filter((track) => track.kind === "audio");
     await this.pc.setLocalDescription(await this.pc.createAnswer());
-    const answer = { sdp: this.pc.localDescription?.sdp ?? "", epoch: offer.epoch };
+    const answer = { sdp: await this.described(), epoch: offer.epoch };
     const { slots } = await this.wire.ask<{ slots: Slot[] }>(`${this.prefix}.answer`, answer);
     this.answered(offer.epoch);
     this.assign(slots, offer.epoch);

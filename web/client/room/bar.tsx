@@ -110,10 +110,14 @@ export async function take(room: Room, next: Primary): Promise<void> {
   if (step.do === "look") {
     await room.look(step.at, step.focus === "ballot");
     if (step.focus) requestAnimationFrame(() => document.querySelector<HTMLElement>(`[data-focus="${step.focus}"]`)?.focus());
-  } else if (step.confirm) {
-    const run = (): Promise<unknown> => room.act(step.name, step.fields);
-    ask({ title: t(`room.${step.confirm}.title`), text: t(`room.${step.confirm}.text`), action: t(`room.next.${step.confirm}`), run });
-  } else await room.act(step.name, step.fields);
+    return;
+  }
+  const run = async (): Promise<void> => {
+    if ((await room.act(step.name, step.fields)) && step.then) await room.look(step.then);
+  };
+  if (!step.confirm) return run();
+  const [title, text] = [`room.${step.confirm}.title`, `room.${step.confirm}.text`];
+  ask({ title: t(title, next.values), text: t(text, next.values), action: t(`room.next.${next.key}`, next.values), run });
 }
 
 function Next() {

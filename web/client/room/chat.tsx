@@ -3,20 +3,21 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import { clock, t } from "../live/words";
 import { useRoom, useSnapshot } from "./context";
 import { may, nameAt } from "./select";
+import { typed } from "./typed";
 
 export function Chat() {
   const room = useRoom();
   const snapshot = useSnapshot();
-  const [text, setText] = useState("");
+  const text = typed("chat");
   const [sending, setSending] = useState(false);
   const end = useRef<HTMLLIElement>(null);
   useEffect(() => end.current?.scrollIntoView({ block: "nearest" }), [snapshot.chat.length]);
   const send = async (event: Event): Promise<void> => {
     event.preventDefault();
-    const said = text.trim();
+    const said = text.value.trim();
     if (!said || sending) return;
     setSending(true);
-    if (await room.act("chat.send", { text: said })) setText("");
+    if (await room.act("chat.send", { text: said })) text.value = "";
     setSending(false);
   };
   return (
@@ -34,8 +35,8 @@ export function Chat() {
       {may(snapshot, "chat") && (
         <form onSubmit={(event) => void send(event)} class="chat-form">
           <label for="chat-text" class="off-screen">{t("room.chat_label")}</label>
-          <input id="chat-text" data-testid="chat-input" value={text} maxLength={2000} autocomplete="off" placeholder={t("room.chat_label")}
-            onInput={(event) => setText(event.currentTarget.value)} />
+          <input id="chat-text" data-testid="chat-input" value={text.value} maxLength={2000} autocomplete="off" placeholder={t("room.chat_label")}
+            onInput={(event) => { text.value = event.currentTarget.value; }} />
           <button type="submit" aria-busy={sending} data-testid="chat-send">{t("room.send")}</button>
         </form>
       )}

@@ -9,6 +9,7 @@ export function Gone({ code, message }: { code: string; message: string }) {
   const reason = code === "room_gone" ? message : code;
   const known = has(`room.gone.${reason}.title`) ? reason : "other";
   const back = RETURN.has(code) && reason !== "closed" && reason !== "denied";
+  const why = room.snapshot.value?.me.denied_reason;
   const signIn = code === "not_signed_in" || code === "session_expired";
   return (
     <main class="waiting-room" id="stage" tabIndex={-1} data-testid="gone" data-state={reason}>
@@ -16,6 +17,7 @@ export function Gone({ code, message }: { code: string; message: string }) {
         <div class="body stack" role="status">
           <h1>{t(`room.gone.${known}.title`)}</h1>
           <p>{t(`room.gone.${known}.text`)}</p>
+          {reason === "denied" && why && <p data-testid="denied-reason">{t("room.waiting.denied.text", { reason: why })}</p>}
           {known === "other" && <p class="small quiet">{message} <code>{code}</code></p>}
           <div class="actions">
             {back && <a class="button primary" href={location.pathname} data-testid="come-back">{t("room.come_back")}</a>}

@@ -1,6 +1,7 @@
 // The published list of keys, and the finder: people, cases and actions by a few letters.
 import { useEffect, useRef, useState } from "preact/hooks";
-import { t } from "../live/words";
+import { command } from "../live/ask";
+import { language, speak, t, type Language } from "../live/words";
 import type { Snapshot } from "../live/wire";
 import { useRoom, useSnapshot } from "./context";
 import { SHORTCUTS, singleKeys, switchSingleKeys } from "./keys";
@@ -68,7 +69,12 @@ function offers(room: Room, snapshot: Snapshot): Found[] {
       requestAnimationFrame(() => document.querySelector(`[data-testid=person][data-seat="${one.seat}"]`)?.scrollIntoView());
     },
   }));
-  return [...actions, ...documents, ...cases, ...people];
+  const other: Language = language.value === "ru" ? "en" : "ru";
+  const settings: Found = { id: "language", label: other === "en" ? "English" : "По-русски", hint: t("room.language"), run: () => {
+    document.documentElement.lang = other;
+    void speak(other).then(() => command("settings.change", { language: other })).catch((error) => room.refuse(error));
+  } };
+  return [...actions, ...documents, ...cases, ...people, settings];
 }
 
 export function Palette() {

@@ -45,6 +45,9 @@ function Row({ person }: { person: Person }) {
   );
 }
 
+/** They enter without being admitted and cannot be removed. */
+const OFFICERS = new Set(["chair", "deputy", "secretary"]);
+
 function Actions({ person, own }: { person: Person; own: boolean }) {
   const room = useRoom();
   const snapshot = useSnapshot();
@@ -68,7 +71,7 @@ function Actions({ person, own }: { person: Person; own: boolean }) {
   if (may(snapshot, "pass_presenter") && presents && !own) {
     acts.push(["take-presenter", t("room.take_presenter"), () => void room.act("presenter.pass", { seat: null })]);
   }
-  if (may(snapshot, "admit") && !own && !person.chair) acts.push(["remove", t("room.remove.action"), remove]);
+  if (may(snapshot, "admit") && !own && !person.chair && !OFFICERS.has(person.role)) acts.push(["remove", t("room.remove.action"), remove]);
   if (acts.length === 0) return null;
   return (
     <details class="menu">

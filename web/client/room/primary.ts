@@ -2,8 +2,12 @@
 import type { Layout, Snapshot } from "../live/wire";
 import { currentItem, drafts, entitled, may, myHand, nameAt, nextItem, voted } from "./select";
 
+/** What cannot be undone is asked back, with its consequence: room.<confirm>.title and .text. */
+export type Confirm = "close_vote" | "close_item" | "close_room";
+
+/** `then`: the view that goes to everybody with it. */
 export type Step =
-  | { do: "command"; name: string; fields: Record<string, unknown>; confirm?: "close_room" }
+  | { do: "command"; name: string; fields: Record<string, unknown>; confirm?: Confirm; then?: Layout }
   | { do: "look"; at: Layout; focus?: string };
 
 export interface Primary {
@@ -16,6 +20,14 @@ export interface Primary {
 
 function command(key: string, name: string, fields: Record<string, unknown>, values = {}): Primary {
   return { key, values, step: { do: "command", name, fields } };
+}
+
+function confirmed(next: Primary, confirm: Confirm): Primary {
+  return next.step.do === "command" ? { ...next, step: { ...next.step, confirm } } : next;
+}
+
+function leading(next: Primary, then: Layout): Primary {
+  return next.step.do === "command" ? { ...next, step: { ...next.step, then } } : next;
 }
 
 function look(key: string, at: Layout, focus?: string, values = {}): Primary {
@@ -53,8 +65,11 @@ function chairs(snapshot: Snapshot): Primary | null {
   if (!item) return betweenCases(snapshot);
   const { ballot, results } = snapshot.decision;
   if (ballot) {
-    const values = { voted: ballot.voted.length, entitled: ballot.entitled.length };
-    return command("close_vote", "vote.close", { ballot: ballot.id }, values);
+    const lacking = ballot.entitled.filter((seat) => !ballot.voted.includes(seat));
+    const names = lacking.map((seat) => nameAt(snapshot, seat)).join(", ");
+    const values = { voted: ballot.voted.length, entitled: ballot.entitled.length, names };
+    const closing = command("close_vote", "vote.close", { ballot: ballot.id }, values);
+    return lacking.length > 0 ? confirmed(closing, "close_vote") : closing;
   }
   const hand = snapshot.floor.hands[0];
   if (hand && !snapshot.floor.seat) {
@@ -64,22 +79,25 @@ function chairs(snapshot: Snapshot): Primary | null {
   if (draft) {
     const fields = { resolution: draft.id, revision: draft.revision };
     const blocked = quorumBlock(snapshot);
-    const opening = command("open_vote", "vote.open", fields, { number: draft.number });
+    const opening = leading(command("open_vote", "vote.open", fields, { number: draft.number }), "vote");
     return blocked ? { ...opening, blocked } : opening;
   }
   if (results.length > 0) {
     const fields = { item: item.item, outcome: "decided", reason: "" };
-    return command("close_item", "agenda.close", fields, { number: item.case_number });
+    return confirmed(command("close_item", "agenda.close", fields, { number: item.case_number }), "close_item");
   }
   return look("propose", "vote", "wording");
 }
 
 function betweenCases(snapshot: Snapshot): Primary | null {
   const next = nextItem(snapshot);
-  if (next) return command("open_item", "agenda.open", { item: next.item }, { number: next.case_number });
+  if (next) {
+    const opening = command("open_item", "agenda.open", { item: next.item }, { number: next.case_number });
+    return ["vote", "protocol"].includes(snapshot.consilium.layout) ? leading(opening, "record") : opening;
+  }
   if (snapshot.protocols.some((one) => one.status === "drafting") && snapshot.consilium.layout !== "protocol") {
     return look("protocol", "protocol");
   }
   if (!may(snapshot, "close_room")) return null;
-  return { key: "close_room", values: {}, step: { do: "command", name: "room.close", fields: {}, confirm: "close_room" } };
+  return confirmed(command("close_room", "room.close", {}), "close_room");
 }

@@ -77,7 +77,7 @@ function Documents({ documents, compact = false }: { documents: CaseDocument[]; 
               onClick={() => void room.viewer.open(one.id, leads(snapshot))}>
               <Icon name="file" />
               <span class="grow">
-                {one.title}
+                <span title={one.title}>{one.title}</span>
                 <span class="small quiet">
                   {[coded("document", one.kind), one.dated ? day(one.dated) : "", size(one.size)].filter(Boolean).join(" · ")}
                   {!compact && <> · <code title={`sha256 ${one.digest}`}>{one.digest.slice(0, 8)}</code></>}

@@ -11,6 +11,7 @@ import { Capture } from "../media/capture";
 import { Media } from "../media/media";
 import { Viewer } from "../viewer/viewer";
 import { saying } from "./announce";
+import { Opinion } from "./decision/opinion";
 import { may } from "./select";
 
 export type Side = "people" | "hands" | "chat" | "lobby" | "agenda";
@@ -36,6 +37,8 @@ export class Room {
   readonly sideOpen = signal(matchMedia("(min-width: 1000px)").matches);
   readonly help = signal(false);
   readonly palette = signal(false);
+  /** The resolution being reworded here. */
+  readonly rewording = signal<Id | null>(null);
   readonly notices = signal<Notice[]>([]);
   readonly said = signal("");
   readonly busy = signal<ReadonlySet<string>>(new Set());
@@ -45,10 +48,15 @@ export class Room {
   private noticeNumber = 0;
   private healedAt = 0;
   private told = "";
+  private readonly opinions = new Map<Id, Opinion>();
 
   readonly snapshot;
   readonly layout = computed<Layout>(() => this.ownView.value ?? this.snapshot.value?.consilium.layout ?? "discussion");
-  readonly inside = computed(() => this.snapshot.value?.me.admission === "admitted");
+  /** Admitted, and the chair has opened the room. */
+  readonly inside = computed(() => {
+    const snapshot = this.snapshot.value;
+    return snapshot?.me.admission === "admitted" && snapshot.consilium.status === "open";
+  });
 
   constructor(readonly consilium: Id) {
     this.live = new Live(consilium);
@@ -120,6 +128,13 @@ export class Room {
     this.close("left");
   }
 
+  /** My dissenting opinion on an item, as far as it is written here. */
+  opinion(item: Id): Opinion {
+    let found = this.opinions.get(item);
+    if (!found) this.opinions.set(item, (found = new Opinion(item, this.live, (error) => this.refuse(error))));
+    return found;
+  }
+
   private close(code: string, message = ""): void {
     this.viewer.drop();
     this.media.close();
@@ -180,8 +195,8 @@ export class Room {
   private react(): void {
     effect(() => {
       const me = this.snapshot.value?.me;
-      const admitted = me?.admission === "admitted" && this.snapshot.value?.consilium.status === "open";
-      this.media.want(Boolean(admitted && me?.can.includes("publish")), Boolean(admitted));
+      const inside = this.inside.value;
+      this.media.want(Boolean(inside && me?.can.includes("publish")), inside);
     });
     effect(() => {
       if (this.inside.value) untracked(() => this.tellPresence());

@@ -4,13 +4,15 @@ import { clock, t } from "../live/words";
 import { meter } from "../media/meter";
 import { useRoom, useSnapshot } from "./context";
 import { Icon } from "./icons";
+import { ChairOffer } from "./notices";
 import { initials } from "./select";
 import { Video } from "./tile";
 
 export function WaitingRoom() {
   const room = useRoom();
   const { me, consilium } = useSnapshot();
-  const key = me.admission === "denied" ? "denied" : consilium.status === "open" ? "told" : "not_open";
+  const officer = me.admission === "admitted";
+  const key = me.admission === "denied" ? "denied" : officer ? "early" : consilium.status === "open" ? "told" : "not_open";
   return (
     <main class="waiting-room" id="stage" tabIndex={-1} data-testid="lobby" data-state={me.admission}>
       <div class="card">
@@ -25,6 +27,7 @@ export function WaitingRoom() {
             <dd>{t("room.title", { number: consilium.number })}<br />{t("room.begins", { time: clock(consilium.scheduled_at) })}</dd>
           </dl>
           {me.role !== "observer" && <Preview />}
+          <ChairOffer />
           <div class="actions">
             <button type="button" data-testid="leave" onClick={() => void room.leave()}>{t("room.leave")}</button>
           </div>

@@ -21,9 +21,9 @@ test("the chair is led through the case: open, floor, wording, vote, close, fini
   assert.equal(primary(snapshot({ ...open, decision, floor: { seat: null, since: null, hands: [hand] } }))?.key, "give_floor");
   assert.equal(primary(snapshot({ ...open, decision }))?.key, "propose");
   const worded = snapshot({ ...open, decision: { ...decision, resolutions: [resolution("r")] } });
-  assert.deepEqual(primary(worded)?.step, { do: "command", name: "vote.open", fields: { resolution: "r", revision: 2 } });
+  assert.deepEqual(primary(worded)?.step, { do: "command", name: "vote.open", fields: { resolution: "r", revision: 2 }, then: "vote" });
   assert.equal(primary(snapshot({ ...open, decision: { ...decision, ballot } }))?.key, "vote");
-  const voted = snapshot({ ...open, decision: { ...decision, ballot: { ...ballot, voted: ["chair"] } } });
+  const voted = snapshot({ ...open, decision: { ...decision, ballot: { ...ballot, voted: ["chair", "m1"] } } });
   assert.deepEqual(primary(voted)?.step, { do: "command", name: "vote.close", fields: { ballot: "ballot" } });
   assert.equal(primary(snapshot({ ...open, decision: { ...decision, results: [result] } }))?.key, "close_item");
   assert.equal(primary(snapshot({ agenda: [item("a", "decided"), item("b", "waiting", 2)] }))?.values.number, "ТМК-2");
@@ -35,6 +35,18 @@ test("after the last case the chair is led to the protocol, then to the end", ()
   assert.equal(primary(done)?.key, "protocol");
   done.consilium.layout = "protocol";
   assert.equal(primary(done)?.key, "close_room");
+});
+
+test("closing a vote that somebody has not cast yet is asked back, with his name", () => {
+  const found = primary(snapshot({ ...open, decision: { ...decision, ballot: { ...ballot, voted: ["chair"] } } }));
+  assert.equal(found?.step.do === "command" && found.step.confirm, "close_vote");
+  assert.equal(found?.values.names, "Волков А. П.");
+});
+
+test("the next patient does not come up under the last one's vote", () => {
+  const between = snapshot({ agenda: [item("a", "decided"), item("b", "waiting", 2)] });
+  between.consilium.layout = "vote";
+  assert.equal((primary(between)?.step as { then?: string }).then, "record");
 });
 
 test("without a quorum the vote says who is lacking instead of opening", () => {

@@ -56,6 +56,16 @@ const MADE: Record<string, readonly string[]> = {
   "room.check.advice.": ["good", "slow", "lossy", "oneway", "blocked", "unavailable"],
   "room.check.allow.": ["chromium", "yandex", "firefox", "safari", "other"],
   "room.check.detail.": ["rtt", "loss", "connected", "echo", "remote", "local", "browser"],
+  "room.close_vote.": ["title", "text"],
+  "room.close_item.": ["title", "text"],
+  "room.close_room.": ["title", "text"],
+  "room.waiting.": ["told", "not_open", "denied", "early"].flatMap((one) => [`${one}.title`, `${one}.text`]),
+  "room.gone.": [
+    "left", "closed", "already_closed", "wrong_step", "denied", "removed", "elsewhere", "signed_out", "not_signed_in", "session_expired",
+    "not_found", "other",
+  ].flatMap((one) => [`${one}.title`, `${one}.text`]),
+  "room.chair.": ["offer.text", "offer.action", "return.text", "return.action"],
+  "room.viewer.": ["page-back", "page-next", "zoom-out", "zoom-in", "zoom-fit", "digest_mismatch", "not_opened"],
   "role.": ["chair", "deputy", "secretary", "member", "attending", "consultant", "expert", "observer"],
   "item.": ["waiting", "open", "decided", "postponed"],
 };

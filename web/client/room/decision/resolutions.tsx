@@ -5,21 +5,22 @@ import { Refused, type Resolution } from "../../live/wire";
 import { useRoom, useSnapshot } from "../context";
 import { quorumBlock } from "../primary";
 import { may, nameAt } from "../select";
+import { forget, typed } from "../typed";
 
 export function Propose({ item }: { item: string }) {
   const room = useRoom();
-  const [wording, setWording] = useState("");
+  const wording = typed(`propose ${item}`);
   const propose = async (event: Event): Promise<void> => {
     event.preventDefault();
-    if (!wording.trim()) return;
-    if (await room.act("resolution.propose", { item, wording: wording.trim() })) setWording("");
+    const said = wording.value.trim();
+    if (said && (await room.act("resolution.propose", { item, wording: said }))) wording.value = "";
   };
   return (
     <form class="card propose" onSubmit={(event) => void propose(event)}>
       <div class="body stack tight">
         <label for="wording">{t("room.decision.wording")}</label>
-        <textarea id="wording" data-testid="wording" data-focus="wording" rows={3} maxLength={4000} value={wording}
-          placeholder={t("room.decision.wording_hint")} onInput={(event) => setWording(event.currentTarget.value)} />
+        <textarea id="wording" data-testid="wording" data-focus="wording" rows={3} maxLength={4000} value={wording.value}
+          placeholder={t("room.decision.wording_hint")} onInput={(event) => { wording.value = event.currentTarget.value; }} />
         <div class="actions">
           <button type="submit" data-testid="propose" aria-busy={room.busy.value.has("resolution.propose")}>{t("room.decision.propose")}</button>
         </div>
@@ -29,8 +30,10 @@ export function Propose({ item }: { item: string }) {
 }
 
 export function ResolutionCard({ resolution }: { resolution: Resolution }) {
+  const room = useRoom();
   const snapshot = useSnapshot();
-  const [editing, setEditing] = useState(false);
+  const editing = room.rewording.value === resolution.id;
+  const edit = (on: boolean): void => { room.rewording.value = on ? resolution.id : null; };
   return (
     <article class="card resolution" data-testid="resolution" data-resolution={resolution.id} data-state={resolution.status}>
       <header>
@@ -38,7 +41,7 @@ export function ResolutionCard({ resolution }: { resolution: Resolution }) {
         <span class="small quiet">{nameAt(snapshot, resolution.author)}</span>
       </header>
       <div class="body">
-        {editing ? <Reword resolution={resolution} done={() => setEditing(false)} /> : <Shown resolution={resolution} edit={() => setEditing(true)} />}
+        {editing ? <Reword resolution={resolution} done={() => edit(false)} /> : <Shown resolution={resolution} edit={() => edit(true)} />}
       </div>
     </article>
   );
@@ -78,13 +81,17 @@ function Shown({ resolution, edit }: { resolution: Resolution; edit: () => void 
 
 function Reword({ resolution, done }: { resolution: Resolution; done: () => void }) {
   const room = useRoom();
-  const [text, setText] = useState(resolution.wording);
+  const text = typed(`reword ${resolution.id}`, resolution.wording);
   const [revision, setRevision] = useState(resolution.revision);
   const [other, setOther] = useState<string | null>(null);
+  const end = (): void => {
+    forget(`reword ${resolution.id}`);
+    done();
+  };
   const save = async (): Promise<void> => {
     try {
-      await room.live.command("resolution.reword", { resolution: resolution.id, revision, wording: text.trim() });
-      done();
+      await room.live.command("resolution.reword", { resolution: resolution.id, revision, wording: text.value.trim() });
+      end();
     } catch (error) {
       if (!(error instanceof Refused) || error.code !== "stale_revision") return room.refuse(error);
       const latest = room.snapshot.value?.decision.resolutions.find((one) => one.id === resolution.id) ?? resolution;
@@ -95,17 +102,18 @@ function Reword({ resolution, done }: { resolution: Resolution; done: () => void
   return (
     <div class="stack tight">
       <label for={`edit-${resolution.id}`} class="off-screen">{t("room.decision.wording")}</label>
-      <textarea id={`edit-${resolution.id}`} data-testid="reword-text" value={text} maxLength={4000} onInput={(event) => setText(event.currentTarget.value)} />
+      <textarea id={`edit-${resolution.id}`} data-testid="reword-text" value={text.value} maxLength={4000}
+        onInput={(event) => { text.value = event.currentTarget.value; }} />
       {other !== null && (
         <div class="note warn" role="alert" data-testid="conflict">
           <p>{t("room.decision.conflict")}</p>
           <p class="prose wording">{other}</p>
-          <button type="button" class="bare" onClick={() => { setText(other); setOther(null); }}>{t("room.decision.take_theirs")}</button>
+          <button type="button" class="bare" onClick={() => { text.value = other; setOther(null); }}>{t("room.decision.take_theirs")}</button>
         </div>
       )}
       <div class="actions">
         <button type="button" class="primary" data-testid="reword-save" onClick={() => void save()}>{t(other === null ? "room.save" : "room.decision.keep_mine")}</button>
-        <button type="button" onClick={done}>{t("room.cancel")}</button>
+        <button type="button" onClick={end}>{t("room.cancel")}</button>
       </div>
     </div>
   );
