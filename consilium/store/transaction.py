@@ -176,17 +176,20 @@ class Transaction(Reader):
 
     def add(self, value: object) -> None:
         """A new aggregate or directory object; saved at the commit like everything else."""
+        self._must_be_open()
         kept = mapping.Kept(mapping.MAPPINGS[type(value)], value)
         self._kept[type(value), kept.value.id] = kept
 
     def record(self, event: Event, stream_id: UUID, organisation_id: UUID, actor: Actor) -> None:
         """Journal an event at the end of this transaction, in the stream of its aggregate."""
+        self._must_be_open()
         self._pending.append(journal.pending(event, stream_id, organisation_id, actor))
 
     def enqueue(
         self, kind: str, key: str, payload: dict[str, Any], not_before: datetime | None = None
     ) -> bool:
         """Work for the worker. The same (kind, key) twice is one row; returns whether it is new."""
+        self._must_be_open()
         with translated():
             return outbox.enqueue(self.connection, kind, key, payload, self.at, not_before)
 
@@ -299,6 +302,10 @@ class Transaction(Reader):
         failpoint("store.after_commit")
         self._committed = done
         return done
+
+    def _must_be_open(self) -> None:
+        if self._committed is not None:
+            raise RuntimeError("the transaction is over: this would be lost")
 
     def _in_order(self) -> Iterator[mapping.Kept]:
         """The same order in every transaction: by table as in MAPPINGS, then by id."""

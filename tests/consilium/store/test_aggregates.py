@@ -189,6 +189,15 @@ def test_an_exception_leaves_nothing_behind(world: World) -> None:
         assert reader.connection.execute(sa.select(tables.outbox)).all() == []
 
 
+def test_what_comes_after_the_commit_is_refused_aloud(world: World) -> None:
+    with world.store.write(AT) as tx:
+        tx.commit()
+        with pytest.raises(RuntimeError, match="over"):
+            tx.enqueue("test", "1", {})
+        with pytest.raises(RuntimeError, match="over"):
+            tx.add(a_person(world.organisation, "late"))
+
+
 def test_what_is_absent_is_not_found(store: Store) -> None:
     with store.read() as reader:
         for getter in (reader.case, reader.consilium, reader.protocol, reader.person, reader.organisation):
