@@ -72,6 +72,15 @@ function Camera({ capture }: { capture: Capture }) {
         </div>
         <div class="stack tight">
           <Choose capture={capture} kind="videoinput" label={t("room.check.which_camera")} chosen={loadChoice().camera} pick={(id) => void capture.choose("camera", id)} />
+          <div>
+            <label for="choose-quality">{t("room.check.quality")}</label>
+            <select id="choose-quality" data-testid="choose-quality"
+              onChange={(event) => void capture.chooseQuality(event.currentTarget.value === "low" ? "low" : "usual")}>
+              {(["usual", "low"] as const).map((one) => (
+                <option key={one} value={one} selected={one === (loadChoice().quality ?? "usual")}>{t(`room.check.quality_${one}`)}</option>
+              ))}
+            </select>
+          </div>
           <button type="button" aria-pressed={track !== null} data-testid="camera" onClick={() => void capture.setCamera(track === null)}>
             {t(track ? "room.check.camera_off" : "room.check.camera_on")}
           </button>

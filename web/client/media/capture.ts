@@ -1,12 +1,13 @@
 // The person's own microphone, camera and screen: tracks, what is on, and what went wrong, by name.
 import { batch, signal } from "@preact/signals";
 import type { Source } from "../live/wire";
-import { loadChoice, saveChoice } from "./choice";
+import { loadChoice, saveChoice, type DeviceChoice } from "./choice";
 
 /** Why a device is not there: permission, absent, busy in another program, or a page that is not secure. */
 export type Trouble = "denied" | "absent" | "busy" | "insecure" | "failed";
 
 const CAMERA = { width: { ideal: 640 }, height: { ideal: 360 }, frameRate: { ideal: 20, max: 24 } };
+const SMALL = { width: { ideal: 320 }, height: { ideal: 180 }, frameRate: { ideal: 10, max: 12 } };
 const MIC = { echoCancellation: true, noiseSuppression: true, autoGainControl: true };
 
 export function troubleOf(error: unknown): Trouble {
@@ -15,6 +16,11 @@ export function troubleOf(error: unknown): Trouble {
   if (name === "NotFoundError" || name === "OverconstrainedError") return "absent";
   if (name === "NotReadableError" || name === "AbortError") return "busy";
   return "failed";
+}
+
+/** The picture as the person chose it before the room. */
+function picture(choice: DeviceChoice): MediaTrackConstraints {
+  return { ...(choice.quality === "low" ? SMALL : CAMERA), ...exactly(choice.camera) };
 }
 
 function exactly(id: string | undefined): MediaTrackConstraints {
@@ -52,7 +58,7 @@ export class Capture {
     }
     if (want.micOn && want.cameraOn) {
       const both = await navigator.mediaDevices
-        .getUserMedia({ audio: { ...MIC, ...exactly(want.mic) }, video: { ...CAMERA, ...exactly(want.camera) } })
+        .getUserMedia({ audio: { ...MIC, ...exactly(want.mic) }, video: picture(want) })
         .catch(() => null);
       if (both) {
         batch(() => {
@@ -80,8 +86,7 @@ export class Capture {
 
   async setCamera(on: boolean): Promise<void> {
     if (on && !this.alive(this.camera.value)) {
-      const { camera } = loadChoice();
-      this.take("camera", await this.acquire("camera", { video: { ...CAMERA, ...exactly(camera) } }));
+      this.take("camera", await this.acquire("camera", { video: picture(loadChoice()) }));
     } else if (!on) this.drop("camera");
     saveChoice({ cameraOn: on });
   }
@@ -97,6 +102,14 @@ export class Capture {
       const trouble = troubleOf(error);
       if (trouble !== "denied") this.trouble.value = { ...this.trouble.value, screen: trouble };
     }
+  }
+
+  /** A smaller or the usual picture, kept for next time; the camera is opened anew. */
+  async chooseQuality(quality: "usual" | "low"): Promise<void> {
+    saveChoice({ quality });
+    const on = this.camera.value !== null;
+    this.drop("camera");
+    if (on) await this.setCamera(true);
   }
 
   /** Another microphone or camera, kept for next time; what is on stays on. */

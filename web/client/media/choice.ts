@@ -4,6 +4,8 @@ export interface DeviceChoice {
   mic?: string;
   camera?: string;
   speaker?: string;
+  /** "low": a small picture for a weak line or an old machine. */
+  quality?: "usual" | "low";
   micOn: boolean;
   cameraOn: boolean;
 }
