@@ -9,10 +9,11 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
+import sqlalchemy as sa
 from aiohttp import web
 from socketio.exceptions import ConnectionRefusedError as Refused
 
@@ -26,7 +27,7 @@ from consilium.service import SYSTEM, Actor, Service
 from consilium.settings import Settings
 from consilium.snapshot import load, public, snapshot
 from consilium.store import sessions as tokens
-from consilium.store.tables import consilia
+from consilium.store.tables import seats
 from media.control import MediaClient
 from media.errors import MediaError
 from signaling import socket, wire
@@ -57,7 +58,11 @@ def attach(app: web.Application, service: Service, settings: Settings) -> Signal
         yield
         await signaling.close()
 
+    async def ending(_: web.Application) -> None:
+        signaling.let_go()
+
     app.cleanup_ctx.append(running)
+    app.on_shutdown.append(ending)
     return signaling
 
 
@@ -92,6 +97,7 @@ class Signaling:
         self.sio.on("disconnect", self._disconnect)
         self._tasks: set[asyncio.Task[None]] = set()
         self._closed = False
+        self._ending = False
 
     async def start(self) -> None:
         self.rtc.start()
@@ -100,6 +106,11 @@ class Signaling:
         await self.broadcast.start()
         self._own(self._upkeep(), "upkeep")
         self._own(self._find_lost(), "find-lost")
+
+    def let_go(self) -> None:
+        """The server ends: sockets go now, and nobody is lost by that, they come back to the next process."""
+        self._ending = True
+        self.sio.cut_all("ending")
 
     async def close(self) -> None:
         """Idempotent. Presence in the database is left alone: people come back to the next process."""
@@ -115,6 +126,7 @@ class Signaling:
         await self.rtc.close()
         for client in self._clients.values():
             await client.close("signaling ends")
+        await self.sio.end()
         self.calls.close()
 
     # --- coming and going ---------------------------------------------------------------------------
@@ -176,7 +188,7 @@ class Signaling:
             if room is not None:
                 self.sessions.forget_empty(room.id)
             return
-        if connection.seat not in room.connections and not self._closed:
+        if connection.seat not in room.connections and not self._ending:
             last_seen = connection.last_seen if "timeout" in reason else now()
             timer = asyncio.create_task(
                 self._lose_later(room, connection.seat, last_seen or now()), name="grace"
@@ -218,7 +230,8 @@ class Signaling:
 
     async def _admitted(self, connection: Connection) -> None:
         """From now on the room's volatile messages reach this socket too."""
-        await self.sio.enter_room(connection.sid, str(connection.consilium))
+        if self.sio.manager.is_connected(connection.sid, "/"):
+            await self.sio.enter_room(connection.sid, str(connection.consilium))
 
     async def _left(self, connection: Connection, parsed: wire.Parsed, result: dict[str, Any]) -> None:
         await self.farewell(connection, "left")
@@ -310,23 +323,27 @@ class Signaling:
             return {one for one in session_ids if tokens.session_alive(reader, one)}
 
     async def _find_lost(self) -> None:
-        """After a restart: people the database still calls present get the same grace to come back."""
-        await asyncio.sleep(GRACE)
-        for consilium, seat, last_seen in await self.calls.run(self._online):
-            room = self.sessions.rooms.get(consilium)
-            if room is None or (seat not in room.connections and seat not in room.leaving):
-                await self._lose(consilium, seat, last_seen)
+        """People whose server died, this one before its restart or another: nobody has heard them for the grace."""
+        while True:
+            await asyncio.sleep(GRACE)
+            try:
+                for consilium, seat, last_seen in await self.calls.run(self._unheard):
+                    room = self.sessions.rooms.get(consilium)
+                    if room is None or (seat not in room.connections and seat not in room.leaving):
+                        await self._lose(consilium, seat, last_seen)
+            except Exception:
+                log.exception("looking for the lost failed")
 
-    def _online(self) -> list[tuple[UUID, UUID, datetime]]:
+    def _unheard(self) -> list[tuple[UUID, UUID, datetime]]:
+        """Seats the database calls present without a heartbeat in the grace, from any server."""
+        at = now()
+        query = sa.select(seats.c.consilium_id, seats.c.id, seats.c.last_seen).where(
+            seats.c.online,
+            sa.or_(seats.c.last_seen.is_(None), seats.c.last_seen < at - timedelta(seconds=GRACE)),
+        )
         with self.service.parts.store.read() as reader:
-            where = consilia.c.status.in_(("open", "planned"))
-            found = reader.all(Consilium, where)
-        return [
-            (consilium.id, seat.id, seat.last_seen or now())
-            for consilium in found
-            for seat in consilium.seats
-            if seat.online
-        ]
+            rows = reader.connection.execute(query).all()
+        return [(consilium, seat, last_seen or at) for consilium, seat, last_seen in rows]
 
     async def _dial(self, client: MediaClient) -> None:
         """The client goes on trying by itself; this only says once that the first attempt failed."""

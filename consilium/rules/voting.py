@@ -188,10 +188,10 @@ def close_vote(consilium: Consilium, ballot: Ballot, by: Seat, at: datetime) -> 
 
 def recuse(consilium: Consilium, item: AgendaItem, seat: Seat, reason: str, at: datetime) -> list[Event]:
     """A conflict of interest takes the seat off the item: off an open ballot too, and its vote with it."""
-    if not reason.strip():
-        raise Invalid("reason_required")
     if not kinds.is_voting(consilium.kind, seat.role):
         raise Forbidden("not_entitled")
+    if not reason.strip():
+        raise Invalid("reason_required")
     if consilium.recused(seat.id, item.id):
         return []
     consilium.recusals.append(Recusal(id=uuid4(), item_id=item.id, seat_id=seat.id, reason=reason, at=at))

@@ -37,12 +37,28 @@ ROLES = {
 class Hall:
     """A service, its signaling server, a consilium on the way, and the sockets opened in a test."""
 
-    def __init__(self, service: Service, url: str, signaling: Signaling) -> None:
+    def __init__(self, service: Service, url: str, serve: Callable[[Service], Any]) -> None:
         self.service = service
         self.url = url
-        self.signaling = signaling
+        self.signaling: Signaling
+        self._server: Any = None
+        self._serve = serve
         self.sockets: list[socketio.AsyncClient] = []
         self.consilium = self._schedule()
+
+    async def start(self) -> None:
+        self.signaling, self._server = await self._serve(self.service)
+
+    async def stop(self) -> None:
+        """As a process that ends: sockets are cut, nothing in memory stays."""
+        await self._server.close()
+        self.service.parts.close()
+
+    async def restart(self) -> None:
+        """Another process on the same data and the same port."""
+        await self.stop()
+        self.service = bootstrap.service(self.service.parts.settings)
+        await self.start()
 
     def actor(self, login: str) -> Actor:
         with self.service.parts.store.read() as reader:
@@ -67,6 +83,7 @@ class Hall:
 
     async def socket(self, login: str, *, enter: bool = True) -> Sock:
         sock = Sock()
+        sock.hall = self
         self.sockets.append(sock.sio)
         auth = {"ticket": self.ticket(login, self.consilium), "protocol": wire.PROTOCOL_VERSION}
         await sock.sio.connect(self.url, auth=auth, transports=["websocket"])
@@ -177,11 +194,16 @@ async def hall(settings, aiohttp_server):
     here = replace(settings, public_origin=f"http://127.0.0.1:{port}", media_controls=())
     service = bootstrap.service(here)
     demo.load(service)
-    app = web.Application()
-    signaling = attach(app, service, here)
-    await aiohttp_server(app, host="127.0.0.1", port=port)
-    opened = Hall(service, here.public_origin, signaling)
+
+    async def serve(behind: Service) -> tuple[Signaling, Any]:
+        app = web.Application()
+        signaling = attach(app, behind, here)
+        server = await aiohttp_server(app, host="127.0.0.1", port=port, shutdown_timeout=1.0)
+        return signaling, server
+
+    opened = Hall(service, here.public_origin, serve)
+    await opened.start()
     yield opened
     for sio in opened.sockets:
         await sio.disconnect()
-    service.parts.close()
+    opened.service.parts.close()
