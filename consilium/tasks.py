@@ -135,7 +135,9 @@ class Worker:
         limit = time.monotonic() + grace
         celery_state.should_stop = 0
         if self.parts.settings.redis_url is None:
-            self._task.apply_async((0, ""))  # nobody's row: lets Celery look up from its wait for a message
+            # Nobody's rows. Celery waits up to two seconds for a message, and once more after it was told to end.
+            for _ in range(2):
+                self._task.apply_async((0, ""))
         for thread in self._threads:
             thread.join(max(0.0, limit - time.monotonic()))
         celery_state.should_stop = None

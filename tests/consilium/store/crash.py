@@ -1,4 +1,4 @@
-"""What the killed processes of `test_crash.py` run: `python -m tests.consilium.store.crash commands|worker`."""
+"""What the killed processes of `test_crash.py` run: `python -m tests.consilium.store.crash commands [NUMBER]|worker`."""
 
 import sys
 from types import SimpleNamespace
@@ -43,7 +43,7 @@ def give(store: Store, number: int) -> dict[str, Any]:
 
 def give_all(settings: Settings) -> int:
     store = Store(settings.database_url, settings)
-    for number in range(1, COMMANDS + 1):
+    for number in range(1, (int(sys.argv[2]) if len(sys.argv) > 2 else COMMANDS) + 1):
         answer = give(store, number)
         sys.stdout.write(f"{number} {answer['revision']}\n")
         sys.stdout.flush()
