@@ -33,6 +33,7 @@ log = logging.getLogger(__name__)
 TAIL_EVERY = 0.25
 HEAD_EVERY = 3.0
 BATCH = 500
+TRIES = 3
 
 Emit = Callable[[str, dict[str, Any], str], Awaitable[None]]
 Farewell = Callable[[Connection, str], Awaitable[None]]
@@ -98,10 +99,23 @@ class Broadcast:
                 if row.stream_kind == "consilium" and row.stream_id in self._sessions.rooms:
                     by_room[row.stream_id].append(row)
             for room_id, room_rows in by_room.items():
-                await self._speak(self._sessions.rooms[room_id], room_rows)
+                await self._speak_apart(room_id, room_rows)
             await self._speak_of_protocols([row for row in rows if row.stream_kind == "protocol"])
             await self._hint_pages(rows)
             self._position = rows[-1].position
+
+    async def _speak_apart(self, room_id: UUID, rows: list[Entry]) -> None:
+        """One room's trouble is its own: after three tries its people find the gap by `head` and pull."""
+        for attempt in range(1, TRIES + 1):
+            room = self._sessions.rooms.get(room_id)
+            if room is None:
+                return
+            try:
+                await self._speak(room, rows)
+            except Exception:
+                log.exception("room not told", extra={"room": str(room_id), "attempt": attempt})
+            else:
+                return
 
     async def _speak(self, room: Room, rows: list[Entry]) -> None:
         """All rows of one consilium; the last carries the patch of everything they touched."""

@@ -1,17 +1,21 @@
-"""The Socket.IO server with three of its edges closed (python-socketio 5.18, python-engineio 4.15).
+"""The Socket.IO server with five of its edges closed (python-socketio 5.18, python-engineio 4.15).
 
 1. A client may send an event named `connect` or `disconnect`, or one whose name is no string, and the
    library would call our own handlers with it. Every client event goes to one function instead.
 2. A handler that raises sends no acknowledgement; ours cannot raise (`dispatch.py`).
 3. The queue of a client that does not read grows without limit (engineio#133). Before each emit its length
    is looked at, and the client is cut, TCP connection and all.
+4. A packet that promises binary attachments swallows what follows it, and answers nothing. Our wire has no
+   binary packets: their sender is cut.
+5. The library leaves its Redis connections and its reader behind; `end` closes them.
 
-Private names used: `AsyncServer._handle_event_internal`, `_send_packet`, `eio.sockets[...].queue`; a test
-fails loudly when an upgrade moves them.
+Private names used: `AsyncServer._handle_event_internal`, `_handle_eio_message`, `_send_packet`, `environ`,
+`eio.sockets[...].queue`, `manager.thread`, `.redis`, `.pubsub`; a test fails loudly when an upgrade moves them.
 """
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -28,6 +32,8 @@ OnEvent = Callable[..., Awaitable[dict[str, Any]]]
 
 QUEUE_LIMIT = 256
 """Messages a client may be behind before it is cut (F08)."""
+BINARY = ("5", "6")
+"""First characters of Socket.IO packets with attachments."""
 PING_EVERY = 10
 PING_TIMEOUT = 10
 
@@ -46,6 +52,12 @@ class Server(socketio.AsyncServer):  # type: ignore[misc]  # the library has no 
             ack = self.packet_class(packet.ACK, namespace=namespace, id=id, data=[answer])
             await self._send_packet(eio_sid, ack)
 
+    async def _handle_eio_message(self, eio_sid: str, data: Any) -> None:
+        if not isinstance(data, str) or data[:1] in BINARY:
+            self._abort(eio_sid, "binary")
+            return
+        await super()._handle_eio_message(eio_sid, data)
+
     async def send(self, name: str, data: dict[str, Any], sid: str) -> None:
         """To one socket of this process; a socket too far behind is cut."""
         if self._behind(sid):
@@ -55,10 +67,27 @@ class Server(socketio.AsyncServer):  # type: ignore[misc]  # the library has no 
 
     def cut(self, sid: str, reason: str) -> None:
         """Close the TCP connection under a socket; the disconnect handler runs as for any lost client."""
-        environ = self.get_environ(sid) or {}
-        request = environ.get("aiohttp.request")
+        self._abort(self.manager.eio_sid_from_sid(sid, "/"), reason)
+
+    def cut_all(self, reason: str) -> None:
+        """Everybody, at once: an aiohttp that ends would wait for open sockets, and they for it."""
+        for eio_sid in list(self.environ):
+            self._abort(eio_sid, reason)
+
+    async def end(self) -> None:
+        """Close what the library leaves open between servers; idempotent."""
+        listener = getattr(self.manager, "thread", None)
+        if listener is not None:
+            listener.cancel()
+            await asyncio.gather(listener, return_exceptions=True)
+        for line in (getattr(self.manager, "pubsub", None), getattr(self.manager, "redis", None)):
+            if line is not None:
+                await line.aclose()
+
+    def _abort(self, eio_sid: str | None, reason: str) -> None:
+        request = self.environ.get(eio_sid, {}).get("aiohttp.request")
         if request is not None and request.transport is not None:
-            log.warning("client cut", extra={"sid": sid, "reason": reason})
+            log.warning("client cut", extra={"sid": eio_sid, "reason": reason})
             request.transport.abort()
 
     def _behind(self, sid: str) -> bool:
