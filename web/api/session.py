@@ -11,7 +11,7 @@ from consilium.errors import Invalid
 from consilium.store.sessions import TICKET_LIFE
 from web import auth, limits
 from web.api import parsing
-from web.site import caller, site
+from web.site import LANGUAGE_COOKIE, caller, site
 
 LONGEST = 300
 
@@ -39,6 +39,7 @@ async def begin(request: web.Request) -> web.StreamResponse:
     if former is not None:
         await parts.pool.call(auth.sign_out, store, former, clock.now())
     response = web.json_response({"ok": True})
+    response.del_cookie(LANGUAGE_COOKIE, path="/")
     _keep(response, request, token)
     return response
 

@@ -22,7 +22,7 @@ YEAR = 365 * 24 * 3600
 
 
 async def sign_in(request: web.Request) -> web.StreamResponse:
-    """The form; `?language=` is kept in a cookie until somebody has signed in."""
+    """The form; `?language=` is kept in a cookie until somebody has signed in, and becomes his own."""
     target = local_path(request.query.get("next", "/"))
     if request.get(CALLER) is not None:
         raise web.HTTPSeeOther(target)
@@ -35,7 +35,8 @@ async def sign_in(request: web.Request) -> web.StreamResponse:
         )
         return response
     accounts, password = _demonstration(request)
-    values = {"next": target, "keep": keep, "accounts": accounts, "password": password}
+    chosen = known(request.cookies.get(LANGUAGE_COOKIE))
+    values = {"next": target, "keep": keep, "chosen": chosen, "accounts": accounts, "password": password}
     return page(request, "sign-in.html", values)
 
 

@@ -7,10 +7,12 @@ import { prepareUpload } from "./shared/upload";
 
 const QUIET = 700;
 
-const form = document.getElementById("request-form") as HTMLFormElement;
+/** A request that is only read has no form; an empty one says nothing and changes nothing. */
+const form = (document.getElementById("request-form") ?? document.createElement("form")) as HTMLFormElement;
 const state = document.getElementById("save-state");
 const side = state?.parentElement ?? form;
-const request = form.dataset.request ?? "";
+const sender = document.querySelector<HTMLElement>("[data-send]");
+const request = form.dataset.request ?? sender?.dataset.send ?? "";
 const editable = "editable" in form.dataset;
 
 let revision = Number(form.dataset.revision ?? 0);
@@ -193,7 +195,5 @@ if (editable) {
   document.addEventListener("visibilitychange", () => document.hidden && void save());
   checklist();
 }
-document.querySelector<HTMLElement>("[data-send]")?.addEventListener("click", (event) => {
-  void sendRequest(event.currentTarget as HTMLElement);
-});
+sender?.addEventListener("click", () => void sendRequest(sender));
 prepareUpload(save);

@@ -5,6 +5,8 @@ import { clearError, showError } from "./shared/send";
 const form = document.getElementById("sign-in") as HTMLFormElement;
 const login = form.elements.namedItem("login") as HTMLInputElement;
 const password = form.elements.namedItem("password") as HTMLInputElement;
+/** The language pressed on this page goes on after it. */
+const chosen = form.dataset.language;
 
 form.addEventListener("submit", (event) => {
   event.preventDefault();
@@ -18,6 +20,7 @@ async function signIn(): Promise<void> {
   button?.setAttribute("aria-busy", "true");
   try {
     await post("session.begin", { login: login.value.trim(), password: password.value });
+    if (chosen) await post("settings.change", { command: crypto.randomUUID(), language: chosen }).catch(() => null);
     location.assign(form.dataset.next ?? "/");
   } catch (error) {
     button?.removeAttribute("aria-busy");
