@@ -47,6 +47,7 @@ export class Feed {
   private syncing: Promise<void> | null = null;
   private held: RoomEvent[] = [];
   private readonly listeners: Listener[] = [];
+  private readonly pulled: ((answer: SyncAnswer) => void)[] = [];
   private readonly before: ((next: Snapshot) => void)[] = [];
 
   constructor(private readonly ask: Sync) {}
@@ -54,6 +55,11 @@ export class Feed {
   /** Called after an event has been applied; `missed` for those pulled after a gap. */
   onEvent(listener: Listener): void {
     this.listeners.push(listener);
+  }
+
+  /** Called after a whole state was pulled and shown, with what came beside it. */
+  onPull(listener: (answer: SyncAnswer) => void): void {
+    this.pulled.push(listener);
   }
 
   /** Called before a new state is shown: the place to drop what may not stay on the screen. */
@@ -99,6 +105,7 @@ export class Feed {
     if (!answer) return;
     this.seq = answer.seq;
     this.show(whole(answer.snapshot));
+    for (const listener of this.pulled) listener(answer);
     for (const event of answer.missed) this.tell(event, true);
   }
 

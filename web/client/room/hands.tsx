@@ -25,7 +25,7 @@ export function Hands() {
         : <p class="quiet small">{t("room.floor_free")}</p>}
       <ol class="plain side-list" aria-label={t("room.tab.hands")}>
         {floor.hands.map((hand, at) => (
-          <li key={hand.seat} data-testid="hand" data-seat={hand.seat}>
+          <li key={hand.seat} data-testid="hand-row" data-seat={hand.seat}>
             <span class="number">{at + 1}.</span>
             <div class="grow">
               <strong>{nameAt(snapshot, hand.seat)}</strong>

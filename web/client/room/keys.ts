@@ -21,7 +21,7 @@ function panel(room: Room, side: Side): void {
   const shown = room.sideOpen.value && room.side.value === side;
   room.side.value = side;
   room.sideOpen.value = !shown;
-  if (!shown) requestAnimationFrame(() => document.querySelector<HTMLElement>("#chat-text, #side-panel")?.focus());
+  if (!shown) requestAnimationFrame(() => (document.getElementById("chat-text") ?? document.getElementById("side-panel"))?.focus());
 }
 
 const page = (by: number) => (room: Room, snapshot: Snapshot): void => {

@@ -60,7 +60,7 @@ export class Room {
 
   constructor(readonly consilium: Id) {
     this.live = new Live(consilium);
-    this.feed = new Feed((since) => this.pull(since));
+    this.feed = new Feed((since) => this.live.ask<SyncAnswer>("room.sync", { since }));
     this.snapshot = this.feed.snapshot;
     this.media = new Media(this.live, this.capture);
     this.viewer = new Viewer(this);
@@ -151,6 +151,7 @@ export class Room {
       .on<{ reason: string }>("room.gone", ({ reason }) => this.close("room_gone", reason))
       .onOpen(() => this.enter());
     this.feed.beforeChange((next) => this.viewer.follow(next));
+    this.feed.onPull((answer) => this.pulled(answer));
     this.feed.onEvent((event, missed) => this.heard(event, missed));
     this.capture.onTrack(() => this.tellPresence());
   }
@@ -172,12 +173,10 @@ export class Room {
     this.tellPresence();
   }
 
-  private async pull(since: number): Promise<SyncAnswer> {
-    const answer = await this.live.ask<SyncAnswer>("room.sync", { since });
-    this.presence.value = answer.presence ?? {};
-    const { viewer } = answer;
-    if (viewer) queueMicrotask(() => this.viewer.moved(viewer)); // after the state it speaks of is shown
-    return answer;
+  /** Devices and the presenter's place are in nobody's database: they come beside the state. */
+  private pulled({ presence, viewer }: SyncAnswer): void {
+    this.presence.value = presence ?? {};
+    if (viewer) this.viewer.moved(viewer);
   }
 
   private heard(event: RoomEvent, missed: boolean): void {
