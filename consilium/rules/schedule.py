@@ -110,7 +110,9 @@ def completed(plan: Plan, lookup: dict[UUID, tuple[Person, Organisation]]) -> li
     for case in plan.cases:
         if case.author_id not in seated:
             person, organisation = lookup[case.author_id]
-            only = case.id if len(plan.cases) > 1 else None
+            own = sum(one.author_id == case.author_id for one in plan.cases)
+            # A seat is for one case or for all; with two of one's own it is for all, or the second would be lost.
+            only = case.id if own == 1 and len(plan.cases) > 1 else None
             sittings.append(Sitting(person=person, organisation=organisation, role="attending", case_id=only))
             seated.add(person.id)
     return sittings

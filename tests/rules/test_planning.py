@@ -283,6 +283,18 @@ def test_of_several_cases_each_attending_doctor_is_invited_to_his_own():
     assert added == {first.id: "attending", second.id: "attending"}
 
 
+def test_a_doctor_who_asked_about_two_cases_is_invited_to_both():
+    first, other = case(S.ACCEPTED), case(S.ACCEPTED, author_id=uuid4())
+    second = case(S.ACCEPTED, author_id=first.author_id)
+    wanted = board(cases=[first, second, other])
+    lookup = {
+        one.author_id: (person(SENDER, id=one.author_id), sitting("member").organisation)
+        for one in wanted.cases
+    }
+    added = schedule.completed(wanted, lookup)[len(wanted.sittings) :]
+    assert [one.case_id for one in added] == [None, other.id]
+
+
 def test_whoever_already_sits_is_not_added_as_attending_doctor():
     author = person(SENDER)
     wanted = board(sitting("expert", author), cases=[case(S.ACCEPTED, author_id=author.id)])
