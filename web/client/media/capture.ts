@@ -56,20 +56,7 @@ export class Capture {
       this.trouble.value = { mic: "insecure", camera: "insecure" };
       return;
     }
-    if (want.micOn && want.cameraOn) {
-      const both = await navigator.mediaDevices
-        .getUserMedia({ audio: { ...MIC, ...exactly(want.mic) }, video: picture(want) })
-        .catch(() => null);
-      if (both) {
-        batch(() => {
-          this.take("mic", both.getAudioTracks()[0] ?? null);
-          this.take("camera", both.getVideoTracks()[0] ?? null);
-          this.switchMic(true);
-        });
-        await this.list();
-        return;
-      }
-    }
+    if (want.micOn && want.cameraOn && (await this.acquireBoth(want))) return;
     if (want.micOn) await this.setMic(true);
     if (want.cameraOn) await this.setCamera(true);
     await this.list();
@@ -130,6 +117,19 @@ export class Capture {
 
   private alive(track: MediaStreamTrack | null): boolean {
     return track?.readyState === "live";
+  }
+
+  private async acquireBoth(want: DeviceChoice): Promise<boolean> {
+    const wanted = { audio: { ...MIC, ...exactly(want.mic) }, video: { ...CAMERA, ...exactly(want.camera) } };
+    const both = await navigator.mediaDevices.getUserMedia(wanted).catch(() => null);
+    if (!both) return false;
+    batch(() => {
+      this.take("mic", both.getAudioTracks()[0] ?? null);
+      this.take("camera", both.getVideoTracks()[0] ?? null);
+      this.switchMic(true);
+    });
+    await this.list();
+    return true;
   }
 
   private async acquire(source: "mic" | "camera", wanted: MediaStreamConstraints): Promise<MediaStreamTrack | null> {

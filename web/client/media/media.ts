@@ -2,7 +2,7 @@
 import { computed, effect, signal } from "@preact/signals";
 import { delay } from "../live/backoff";
 import type { Live } from "../live/socket";
-import { Refused, type Id, type Slot, type Source } from "../live/wire";
+import type { Id, Slot, Source } from "../live/wire";
 import type { Capture } from "./capture";
 import type { Link, MediaState } from "./link";
 import { PublishLink } from "./publish";
@@ -20,6 +20,8 @@ export class Media {
   readonly subscribe = signal<SubscribeLink | null>(null);
   readonly speaker = new Loudspeaker();
   readonly quality = signal<Quality>({ own: null, seats: {} });
+  /** The relay could not be asked, or refused; told until a connection stands. */
+  readonly failing = signal(false);
   readonly received = computed<Received>(() => this.subscribe.value?.received.value ?? NOBODY);
   readonly state = computed<MediaState>(() => this.worst());
   private readonly tries = { publish: 0, subscribe: 0 };
@@ -83,8 +85,9 @@ export class Media {
       this.tries[name] += 1;
       await this.live.ready();
       if (this.wanted[name]) await this.build(name);
-    } catch (error) {
-      if (!(error instanceof Refused && error.code === "gone")) setTimeout(() => void this.rebuild(name), 1_000);
+    } catch {
+      this.failing.value = true;
+      if (this.live.state.value.is !== "gone") setTimeout(() => void this.rebuild(name), 1_000);
     } finally {
       this.rebuilding[name] = false;
     }
@@ -115,7 +118,10 @@ export class Media {
     const stop = link.state.subscribe((state) => {
       clearTimeout(patience);
       if (this[link.name].peek() !== link) return queueMicrotask(() => stop());
-      if (state === "connected") this.tries[link.name] = 0;
+      if (state === "connected") {
+        this.tries[link.name] = 0;
+        this.failing.value = false;
+      }
       if (state === "failed") void this.rebuild(link.name);
       if (state === "interrupted") patience = setTimeout(() => void this.rebuild(link.name), INTERRUPTED_FOR);
     });
@@ -138,7 +144,6 @@ export class Media {
     const now = await measure(this.publish.value, this.subscribe.value, this.last);
     this.last = now.measured;
     this.quality.value = now.quality;
-    if (now.quality.own) this.live.volatile("media.stats", { ...now.quality.own });
   }
 
   /** True while the seat's microphone is on elsewhere and nothing of it has arrived for two measurements. */

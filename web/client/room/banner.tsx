@@ -78,7 +78,7 @@ function Connection() {
   const link = room.live.state.value;
   const media = room.media.state.value;
   if (link.is === "live") {
-    const troubled = media === "failed" || media === "interrupted";
+    const troubled = media === "failed" || media === "interrupted" || room.media.failing.value;
     return (
       <span class={`badge ${troubled ? "warn" : "good"}`} data-testid="connection" data-state="live" data-media={media}>
         {t(troubled ? "room.link.media_lost" : "room.link.live")}

@@ -74,11 +74,19 @@ function Actions({ person, own }: { person: Person; own: boolean }) {
   if (may(snapshot, "admit") && !own && !person.chair && !OFFICERS.has(person.role)) acts.push(["remove", t("room.remove.action"), remove]);
   if (acts.length === 0) return null;
   return (
-    <details class="menu">
+    <details class="menu" onFocusOut={shut} onClick={shut}>
       <summary aria-label={t("room.actions_for", { name })} data-testid="person-menu">⋯</summary>
       <div>{acts.map(([id, label, run]) => <button key={id} type="button" class="row" data-testid={id} onClick={run}>{label}</button>)}</div>
     </details>
   );
+}
+
+/** A menu closes once something in it was chosen, or when the focus goes elsewhere. */
+function shut(event: (FocusEvent | MouseEvent) & { currentTarget: HTMLDetailsElement }): void {
+  const menu = event.currentTarget;
+  const chosen = event.type === "click" && event.target instanceof Element && event.target.closest("button");
+  const left = event.type === "focusout" && event instanceof FocusEvent && event.relatedTarget && !menu.contains(event.relatedTarget as Node);
+  if (chosen || left) menu.open = false;
 }
 
 function Recuse() {

@@ -72,7 +72,6 @@ export class Room {
 
   start(): void {
     this.live.start();
-    void this.capture.open();
   }
 
   /** Sends a command; a refusal becomes a notice in words. True when it was done. */
@@ -196,6 +195,10 @@ export class Room {
       const me = this.snapshot.value?.me;
       const inside = this.inside.value;
       this.media.want(Boolean(inside && me?.can.includes("publish")), inside);
+    });
+    const seen = computed(() => (this.snapshot.value ? this.snapshot.value.me.role !== "observer" : false));
+    effect(() => {
+      if (seen.value) void untracked(() => this.capture.open());
     });
     effect(() => {
       if (this.inside.value) untracked(() => this.tellPresence());
