@@ -11,7 +11,7 @@ import shlex
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -32,6 +32,8 @@ class Installation:
     log: Path
     main: subprocess.Popen[bytes] | None = None
     parts: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
+    signaling_urls: list[str] = field(default_factory=list)
+    start: Callable[..., None] | None = None
 
     def pid(self, part: str) -> int:
         """Process id of edge, media-1, worker, registry (one machine) or of a Procfile line (production)."""
@@ -163,12 +165,22 @@ def production(
         settings = Settings.from_environment(env)
         env |= settings.to_environment()
         ports = [free_port() for _ in range(signaling)]
+        urls = [f"http://127.0.0.1:{port}" for port in ports]
         installation = Installation(
-            settings, supervise.local_url(settings, ""), f"http://127.0.0.1:{ports[0]}", home / "log"
+            settings, supervise.local_url(settings, ""), urls[0], home / "log", signaling_urls=urls
         )
-        for name, command, extra in _lines(settings, controls, ports):
-            installation.parts[name] = stack.enter_context(running(command, home, env={**env, **extra}))
-        for address in (installation.url, *(f"http://127.0.0.1:{port}" for port in ports)):
+        lines = {name: (command, extra) for name, command, extra in _lines(settings, controls, ports)}
+
+        def start(name: str, **variables: str) -> None:
+            """A part in place of one that has died, perhaps with more variables than before."""
+            command, extra = lines[name]
+            child = running(command, home, env={**env, **extra, **variables})
+            installation.parts[name] = stack.enter_context(child)
+
+        installation.start = start
+        for name in lines:
+            start(name)
+        for address in (installation.url, *urls):
             until(lambda address=address: supervise.answers(f"{address}/health"), f"{address} healthy", 60)
         yield installation
 

@@ -11,8 +11,8 @@ import asyncio
 import io
 import json
 import time
-from collections.abc import Awaitable, Callable
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -35,10 +35,16 @@ DISSENT = "Считаю необходимым ещё два курса хими
 
 
 class Demonstration:
-    """Holds what the steps hand to one another. `say` prints one line of progress."""
+    """Holds what the steps hand to one another. `say` prints one line of progress.
 
-    def __init__(self, url: str, package: Path, say: Callable[[str], None]) -> None:
+    `socket_urls`: addresses of signaling servers where they are not the pages' own, people take turns.
+    """
+
+    def __init__(
+        self, url: str, package: Path, say: Callable[[str], None], socket_urls: Sequence[str] = ()
+    ) -> None:
         self.url = url
+        self.socket_urls = socket_urls or (url,)
         self.package = package
         self.say = say
         self.bots: dict[str, Bot] = {}
@@ -48,7 +54,14 @@ class Demonstration:
 
     async def play(self) -> None:
         """All eleven steps. Raises BotGaveUp or BotRefused at the first that does not hold."""
-        steps: tuple[tuple[str, Callable[[], Awaitable[None]]], ...] = (
+        async with self.people():
+            for name, step in self.steps():
+                started = time.monotonic()
+                await step()
+                self.say(f"  {name}: {time.monotonic() - started:.1f} s")
+
+    def steps(self) -> tuple[tuple[str, Callable[[], Awaitable[None]]], ...]:
+        return (
             ("1/11 вход / sign in", self.sign_in),
             ("2/11 заявка / request", self.ask),
             ("3/11 консилиум / schedule", self.schedule),
@@ -61,14 +74,16 @@ class Demonstration:
             ("10/11 печать и регистрация / seal and file", self.file),
             ("11/11 пакет / package", self.fetch),
         )
+
+    @asynccontextmanager
+    async def people(self) -> AsyncIterator[None]:
+        """Everybody at his desk until the block ends."""
         async with AsyncExitStack() as stack:
-            logins = (*BOARD, "expert", "observer", "coordinator", "outsider")
-            for login in logins:
-                self.bots[login] = await stack.enter_async_context(Bot(self.url, login))
-            for name, step in steps:
-                started = time.monotonic()
-                await step()
-                self.say(f"  {name}: {time.monotonic() - started:.1f} s")
+            for number, login in enumerate((*BOARD, "expert", "observer", "coordinator", "outsider")):
+                socket_url = self.socket_urls[number % len(self.socket_urls)]
+                bot = Bot(self.url, login, socket_url=socket_url)
+                self.bots[login] = await stack.enter_async_context(bot)
+            yield
 
     def __getitem__(self, login: str) -> Bot:
         return self.bots[login]

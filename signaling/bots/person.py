@@ -41,8 +41,9 @@ class BotGaveUp(Exception):
 class Bot:
     """Use as `async with Bot(url, login) as bot`. `state` is the snapshot, kept up to date by patches."""
 
-    def __init__(self, url: str, login: str, password: str = PASSWORD) -> None:
+    def __init__(self, url: str, login: str, password: str = PASSWORD, socket_url: str = "") -> None:
         self.url = url.rstrip("/")
+        self.socket_url = socket_url or self.url
         self.login = login
         self.password = password
         self.me: dict[str, Any] = {}
@@ -122,7 +123,7 @@ class Bot:
         ):
             self._sio.on(name, handler)
         auth = {"ticket": ticket, "protocol": PROTOCOL_VERSION}
-        await self._sio.connect(self.url, auth=auth, transports=["websocket"], wait_timeout=STEP)
+        await self._sio.connect(self.socket_url, auth=auth, transports=["websocket"], wait_timeout=STEP)
         await self.room("room.enter")
         await self.sync()
 

@@ -202,7 +202,8 @@ async def test_a_database_that_fails_for_a_while_loses_no_event(hall, monkeypatc
     monkeypatch.setattr(broadcast, "_load", fails_twice)
     for text in ("раз", "два", "три"):
         await socks["chair"].call("chat.send", text=text)
-    await deputy.until(lambda me: len(me.state["chat"]) == 3)
+    await deputy.until(lambda me: me.seq == start + 3)
+    assert len(deputy.state["chat"]) == 3
     assert next(failures, None) is None, "it failed as it should"
     numbers = sorted({message["seq"] for message in deputy.seen if message["seq"] > start})
     assert numbers == [start + 1, start + 2, start + 3]
