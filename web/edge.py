@@ -23,7 +23,11 @@ def main() -> None:
     """Read the settings, build the service, serve."""
     settings = Settings.from_environment()
     log.configure(settings.log_level)
-    serving.serve(make_edge(bootstrap.service(settings), settings), settings)
+    service = bootstrap.service(settings)
+    try:
+        serving.serve(make_edge(service, settings), settings)
+    finally:
+        service.parts.close()
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The process: healthy, alone on its port, and gone within two seconds of SIGTERM."""
+"""The process: healthy, alone on its port, and gone soon after SIGTERM."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def port() -> int:
 
 
 @pytest.mark.parametrize("module", ["web", "web.edge"])
-def test_a_process_ends_within_two_seconds_even_with_a_connection_open(
+def test_a_process_ends_before_the_supervisor_loses_patience_even_with_a_connection_open(
     module: str, loaded: Path, tmp_path: Path, port: int
 ) -> None:
     environment = {
@@ -41,7 +41,8 @@ def test_a_process_ends_within_two_seconds_even_with_a_connection_open(
             began = time.monotonic()
             process.send_signal(signal.SIGTERM)
             _, said = process.communicate(timeout=10)
-            assert time.monotonic() - began < 2.5
+            # A second for open connections, and the interpreter's own end; five is the supervisor's patience.
+            assert time.monotonic() - began < 5
         assert process.returncode == 0 and b"Traceback" not in said
     finally:
         process.kill()
