@@ -32,17 +32,19 @@ export function Hands() {
               <div class="small quiet">
                 {hand.point_of_order && <span class="badge warn">{t("room.point_of_order")}</span>} {t("room.waits", { time: waited(hand.raised_at) })}
               </div>
+              {(hand.seat === me.seat || may(snapshot, "give_floor")) && (
+                <div class="actions">
+                  {may(snapshot, "give_floor") && (
+                    <button type="button" class="small" data-testid="hand-give" onClick={() => void room.act("floor.give", { seat: hand.seat })}>
+                      {t("room.give_floor")}
+                    </button>
+                  )}
+                  <button type="button" class="bare small" data-testid="hand-lower" onClick={() => void room.act("hand.lower", { seat: hand.seat })}>
+                    {t("room.lower")}
+                  </button>
+                </div>
+              )}
             </div>
-            {may(snapshot, "give_floor") && (
-              <button type="button" class="small" data-testid="hand-give" onClick={() => void room.act("floor.give", { seat: hand.seat })}>
-                {t("room.give_floor")}
-              </button>
-            )}
-            {(hand.seat === me.seat || may(snapshot, "give_floor")) && (
-              <button type="button" class="bare small" data-testid="hand-lower" onClick={() => void room.act("hand.lower", { seat: hand.seat })}>
-                {t("room.lower")}
-              </button>
-            )}
           </li>
         ))}
       </ol>
