@@ -32,7 +32,7 @@ function Patient() {
   return (
     <div class="room-patient" data-testid="patient-banner" data-case={record.id} role="group"
       aria-label={t("room.patient")}>
-      <strong data-testid="patient-name">{patient.name}</strong>
+      <h1 data-testid="patient-name">{patient.name}</h1>
       {patient.birth_date && (
         <span class="number">
           {day(patient.birth_date)} <span class="quiet">{t("room.age", { count: age(patient.birth_date, room.now.value) })}</span>
@@ -49,7 +49,7 @@ function Between() {
   const { consilium } = snapshot;
   return (
     <div class="room-patient" data-testid="no-case">
-      <strong>{t("room.title", { number: consilium.number })}</strong>
+      <h1>{t("room.title", { number: consilium.number })}</h1>
       <span class="quiet">{currentItem(snapshot) ? t("room.case_hidden") : t("room.no_case")}</span>
     </div>
   );

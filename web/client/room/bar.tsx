@@ -3,6 +3,7 @@ import type { ComponentChildren } from "preact";
 import { t } from "../live/words";
 import { ask } from "./ask";
 import { useRoom, useSnapshot } from "./context";
+import { focusOn } from "./focus";
 import { Icon, type IconName } from "./icons";
 import { keyOf } from "./keys";
 import { primary, type Primary } from "./primary";
@@ -109,7 +110,7 @@ export async function take(room: Room, next: Primary): Promise<void> {
   if (next.blocked) return room.say(t(next.blocked.key, next.blocked.values));
   if (step.do === "look") {
     await room.look(step.at, step.focus === "ballot");
-    if (step.focus) requestAnimationFrame(() => document.querySelector<HTMLElement>(`[data-focus="${step.focus}"]`)?.focus());
+    if (step.focus) focusOn(step.focus);
     return;
   }
   const run = async (): Promise<void> => {

@@ -30,10 +30,10 @@ export function Filmstrip() {
   const room = useRoom();
   const snapshot = useSnapshot();
   return (
-    <div class="filmstrip" data-testid="filmstrip" role="group" aria-label={t("room.filmstrip")} tabIndex={0}>
+    <section class="filmstrip" data-testid="filmstrip" aria-label={t("room.filmstrip")} tabIndex={0}>
       <Screens />
       {present(snapshot, room.speakers.value.loudest).map((one) => <Tile key={one.seat} person={one} />)}
-    </div>
+    </section>
   );
 }
 

@@ -8,7 +8,7 @@ export function Notices() {
   return (
     <>
       <div class="off-screen" role="status" aria-live="polite" data-testid="announcer">{room.said.value}</div>
-      <div class="toasts room-notices">
+      <section class="toasts room-notices" aria-label={t("room.notices")}>
         {room.notices.value.map((one) => (
           <div key={one.id} class={one.bad ? "bad" : ""} role={one.bad ? "alert" : undefined} data-testid="notice" data-code={one.code}>
             {one.text}
@@ -16,7 +16,7 @@ export function Notices() {
             <button type="button" class="bare small" aria-label={t("room.close")} onClick={() => room.dismiss(one.id)}>×</button>
           </div>
         ))}
-      </div>
+      </section>
     </>
   );
 }
