@@ -80,8 +80,14 @@ def filing_told(t: Texts, filing: dict[str, Any]) -> dict[str, Any]:
     """Where the filing stands, and for each fault what it means and who has to act."""
     return {
         "sentence": t(f"filing.line.{filing['status']}"),
-        "faults": [_fault(t, code) for code in filing["error_codes"]],
+        "faults": [_fault(t, code) for code in _codes(filing)],
     }
+
+
+def _codes(filing: dict[str, Any]) -> list[str]:
+    """The registry's codes; before it has answered, why the last attempt failed."""
+    waiting = [filing["message"]] if filing["message"] and filing["status"] != "registered" else []
+    return filing["error_codes"] or waiting
 
 
 def _fault(t: Texts, code: str) -> dict[str, str]:

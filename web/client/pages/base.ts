@@ -138,4 +138,9 @@ document.addEventListener("keydown", (event) => {
   }
 });
 
+/** A wide table of a document scrolls by keyboard too. */
+for (const table of document.querySelectorAll<HTMLElement>(".document table")) {
+  if (table.scrollWidth > table.clientWidth) table.tabIndex = 0;
+}
+
 keepFresh();
