@@ -116,7 +116,9 @@ class World:
         )
         return UUID(self.do(by, command)["document"])
 
-    def plan(self, kind: str = "general", cases: list[UUID] | None = None, **changes: Any) -> c.ScheduleConsilium:
+    def plan(
+        self, kind: str = "general", cases: list[UUID] | None = None, **changes: Any
+    ) -> c.ScheduleConsilium:
         """The command of a coordinator; the attending doctor is added by the rules."""
         roles = CONSULTATION if kind == "consultation" else () if kind == "commission" else BOARD
         seats = [c.SeatPlan(person=self.id(login), role=role) for login, role in roles]  # type: ignore[arg-type]
@@ -163,7 +165,9 @@ class World:
         presiding = "member1" if consilium.kind == "consultation" else "chair"
         self.vote(consilium, presiding, against=dissent_by)
         if dissent_by:
-            opinion = c.WriteDissent(consilium=consilium.id, item=item, text="Считаю операцию преждевременной.")
+            opinion = c.WriteDissent(
+                consilium=consilium.id, item=item, text="Считаю операцию преждевременной."
+            )
             self.do(dissent_by, opinion)
         closed = self.do(presiding, c.CloseItem(consilium=consilium.id, item=item, outcome="decided"))
         return self.protocol(UUID(closed["protocol"]))
@@ -171,13 +175,12 @@ class World:
     def vote(self, consilium: Consilium, presiding: str, against: str | None = None) -> None:
         """One resolution adopted by everybody inside, but for one."""
         wording = "Рекомендовать оперативное лечение."
-        proposal = c.ProposeResolution(
-            consilium=consilium.id, item=consilium.agenda[0].id, wording=wording
-        )
+        proposal = c.ProposeResolution(consilium=consilium.id, item=consilium.agenda[0].id, wording=wording)
         proposed = self.do(presiding, proposal)
         resolution = UUID(proposed["resolution"])
         opened = self.do(
-            presiding, c.OpenVote(consilium=consilium.id, resolution=resolution, revision=proposed["revision"])
+            presiding,
+            c.OpenVote(consilium=consilium.id, resolution=resolution, revision=proposed["revision"]),
         )
         ballot = UUID(opened["ballot"])
         current = self.consilium(consilium.id).ballot(ballot)
@@ -222,7 +225,9 @@ class World:
 
     def cms(self, login: str, document: bytes, signing_time: str) -> str:
         key, certificate = self.key(login)
-        return base64.b64encode(key.sign(document, certificate, datetime.fromisoformat(signing_time))).decode()
+        return base64.b64encode(
+            key.sign(document, certificate, datetime.fromisoformat(signing_time))
+        ).decode()
 
     def sign(self, login: str, protocol_id: UUID) -> dict[str, Any]:
         """One's own dissents first, then the protocol: as the signing page does."""
