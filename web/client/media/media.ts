@@ -96,21 +96,19 @@ export class Media {
   private async build(name: "publish" | "subscribe"): Promise<void> {
     const link = name === "publish" ? new PublishLink("media", this.live) : new SubscribeLink("media", this.live);
     try {
-      if (link instanceof PublishLink) await this.startPublishing(link);
+      if (link instanceof PublishLink) await link.start(this.capture.sent("mic"), this.capture.sent("camera"));
       else await link.start();
     } catch (error) {
       link.close();
       throw error;
     }
     this.drop(name);
-    if (link instanceof PublishLink) this.publish.value = link;
-    else this.subscribe.value = link;
+    if (link instanceof PublishLink) {
+      this.publish.value = link;
+      // A device that opened while the offer travelled was told to nobody: say it now.
+      for (const source of ["mic", "camera", "screen"] as const) void this.send(source, this.capture.sent(source));
+    } else this.subscribe.value = link;
     this.watch(link);
-  }
-
-  private async startPublishing(link: PublishLink): Promise<void> {
-    await link.start(this.capture.sent("mic"), this.capture.sent("camera"));
-    for (const source of ["mic", "camera", "screen"] as const) await link.send(source, this.capture.sent(source));
   }
 
   private watch(link: Link): void {

@@ -1,6 +1,7 @@
 // The room as this browser holds it: the wire, the journal's state, media, and what the person is looking at.
 import { computed, effect, signal, untracked } from "@preact/signals";
 import { Drafts } from "../draft/drafts";
+import { pause } from "../live/backoff";
 import { Feed } from "../live/feed";
 import { Live } from "../live/socket";
 import { refusal, t } from "../live/words";
@@ -48,6 +49,7 @@ export class Room {
   private noticeNumber = 0;
   private healedAt = 0;
   private told = "";
+  private telling = false;
   private readonly opinions = new Map<Id, Opinion>();
 
   readonly snapshot;
@@ -152,7 +154,7 @@ export class Room {
     this.feed.beforeChange((next) => this.viewer.follow(next));
     this.feed.onPull((answer) => this.pulled(answer));
     this.feed.onEvent((event, missed) => this.heard(event, missed));
-    this.capture.onTrack(() => this.tellPresence());
+    this.capture.onTrack(() => void this.tellPresence());
   }
 
   private async enter(): Promise<void> {
@@ -169,7 +171,7 @@ export class Room {
     void this.drafts.resume();
     this.media.resume();
     this.told = "";
-    this.tellPresence();
+    void this.tellPresence();
   }
 
   /** Devices and the presenter's place are in nobody's database: they come beside the state. */
@@ -201,7 +203,7 @@ export class Room {
       if (seen.value) void untracked(() => this.capture.open());
     });
     effect(() => {
-      if (this.inside.value) untracked(() => this.tellPresence());
+      if (this.inside.value) void untracked(() => this.tellPresence());
     });
     effect(() => this.heal());
   }
@@ -216,14 +218,23 @@ export class Room {
     this.media.resume();
   }
 
-  private tellPresence(): void {
-    if (this.snapshot.value?.me.admission !== "admitted") return;
+  /** One message at a time, the newest state last: two on their way could arrive the other way round. */
+  private async tellPresence(): Promise<void> {
+    if (this.telling) return;
+    this.telling = true;
+    while (this.inside.value && this.told !== this.devices()) {
+      const saying = this.devices();
+      const answer = await this.live.send("presence.set", JSON.parse(saying) as Record<string, boolean>).catch(() => null);
+      if (answer?.ok) this.told = saying;
+      else if (answer) await pause(1_000); // told too often
+      else break; // told again after the next connection
+    }
+    this.telling = false;
+  }
+
+  private devices(): string {
     const { micOn, camera, screen } = this.capture;
-    const now = { mic: micOn.value, camera: camera.value !== null, screen: screen.value !== null };
-    if (JSON.stringify(now) === this.told) return;
-    this.told = JSON.stringify(now);
-    const again = (): void => { this.told = ""; };
-    this.live.send("presence.set", now, 5_000).then((answer) => answer.ok || again(), again);
+    return JSON.stringify({ mic: micOn.value, camera: camera.value !== null, screen: screen.value !== null });
   }
 
   private mark(name: string, on: boolean): void {
