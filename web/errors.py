@@ -68,16 +68,22 @@ def wire_error(request: web.Request, error: ConsiliumError) -> dict[str, Any]:
 
 
 def sentence(request: web.Request, error: ConsiliumError) -> str:
-    """What to tell the person: the most particular sentence the catalogue has for the details."""
-    t = texts_of(request)
-    for detail in ("rule", "reason", "field", "status"):
-        key = f"error.{error.code}.{error.details.get(detail)}"
-        if t.has(key):
-            return t(key, **_plain(error.details))
+    """What to tell the person: the most particular sentence the catalogue has for the details.
+
+    A field is called by its label; the strict verifier's own sentence (details.sentence) is added to ours.
+    """
+    t, told = texts_of(request), _plain(error.details)
+    keys = [
+        f"error.{error.code}.{told[name]}" for name in ("rule", "reason", "field", "status") if name in told
+    ]
+    key = next((one for one in keys if t.has(one)), f"error.{error.code}")
+    if t.has(label := f"field.{str(told.get('field', '')).rpartition('.')[2]}"):
+        told["label"] = t(label)
     try:
-        return t(f"error.{error.code}", **_plain(error.details))
+        said = t(key, **told) if told else t(key).format()
     except (KeyError, IndexError):
-        return t(f"error.{error.code}.plain")
+        said = t(f"error.{error.code}.plain")
+    return " ".join([said, str(told["sentence"])]) if "sentence" in told else said
 
 
 def wants_json(request: web.Request) -> bool:

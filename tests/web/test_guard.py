@@ -179,3 +179,16 @@ async def test_the_path_of_a_static_file_stays_inside(visit: Visit) -> None:
 def test_every_static_file_is_named_by_its_content() -> None:
     assert render.static("css/base.css").startswith("/static/css/base.css?v=")
     assert render.static("css/none.css").endswith("?v=0")
+
+
+async def test_a_refusal_calls_the_field_by_its_label_in_the_askers_language(
+    visit: Visit, stage: Any
+) -> None:
+    doctor, draft = await visit("ivanova"), str(stage.case("draft"))
+    said = (await (await doctor.post("request.send", request=draft)).json())["error"]
+    assert said["message"] == "Заполните поле «Код МКБ-10»." and "diagnosis_code" in said["details"]["fields"]
+    await doctor.post("settings.change", language="en")
+    said = (await (await doctor.post("request.send", request=draft)).json())["error"]
+    assert said["message"] == "Fill in the field “ICD-10 code”."
+    bad = await doctor.post("request.save", request=draft, revision=0, fields={"snils": "11111111111"})
+    assert "SNILS" in (await bad.json())["error"]["message"]

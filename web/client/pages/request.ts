@@ -89,18 +89,22 @@ function showConflict(error: Refused): void {
   const keep = document.createElement("button");
   keep.type = "button";
   keep.textContent = t("keep_mine");
-  keep.addEventListener("click", () => {
-    place.hidden = true;
-    saved = "";
-    void save();
-  });
+  keep.addEventListener("click", settle);
   place.append(keep);
   place.hidden = false;
   keep.focus();
 }
 
+/** What stands on the screen now is what the person wants. */
+function settle(): void {
+  document.getElementById("conflict")?.toggleAttribute("hidden", true);
+  saved = "";
+  void save();
+}
+
 function conflictLine(name: string, theirs: string): HTMLElement {
   const line = document.createElement("p");
+  line.dataset.field = name;
   const label = form.querySelector(`label[for="f-${name}"]`)?.textContent?.replace("*", "").trim() ?? name;
   const strong = document.createElement("strong");
   strong.textContent = `${label}: `;
@@ -111,6 +115,7 @@ function conflictLine(name: string, theirs: string): HTMLElement {
   take.addEventListener("click", () => {
     put(name, theirs);
     line.remove();
+    if (!document.querySelector("#conflict [data-field]")) settle();
   });
   line.append(strong, theirs.slice(0, 400) || "–", " ", take);
   return line;
