@@ -26,6 +26,7 @@ function Keys() {
           {SHORTCUTS.filter((one) => one.can(snapshot)).map((one) => (
             <div key={one.id}><dt><kbd>{one.shown}</kbd></dt><dd>{t(`room.key.${one.id}`)}</dd></div>
           ))}
+          <div><dt><kbd>Shift 1–5</kbd></dt><dd>{t("room.key.own_view")}</dd></div>
           <div><dt><kbd>Ctrl K</kbd></dt><dd>{t("room.key.find")}</dd></div>
           <div><dt><kbd>?</kbd></dt><dd>{t("room.key.help")}</dd></div>
         </dl>

@@ -92,6 +92,8 @@ export function listen(room: Room): void {
       return;
     }
     if (!singleKeys.value) return;
+    const digit = LAYOUTS[Number(event.code.replace("Digit", "")) - 1];
+    if (digit && event.shiftKey) return void room.look(digit, true);
     const found = SHORTCUTS.find((one) => one.code === event.code && Boolean(one.shift) === event.shiftKey && one.can(snapshot));
     if (!found) return;
     event.preventDefault();

@@ -21,6 +21,7 @@ export const SHORTCUTS = [
   "layout_images",
   "layout_vote",
   "layout_protocol",
+  "own_view",
   "find",
   "help",
 ] as const;
