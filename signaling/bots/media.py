@@ -110,6 +110,8 @@ class Media:
         self._readers: set[asyncio.Task[None]] = set()
         self.seen: dict[str, Counter[int]] = defaultdict(Counter)
         self.heard: dict[str, Counter[int]] = defaultdict(Counter)
+        self.first: dict[str, float] = {}
+        """Kind -> the loop's time when the first frame of it was decoded, whoever sent it."""
 
     async def start(self) -> None:
         self._publish, self._subscribe = _connection(), _connection()
@@ -180,6 +182,7 @@ class Media:
                 frame = await track.recv()
             except MediaStreamError:
                 return
+            self.first.setdefault(track.kind, asyncio.get_running_loop().time())
             seat = self._slots.get(mid)
             if seat is not None and seat == last:
                 if isinstance(frame, VideoFrame):
