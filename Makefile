@@ -14,7 +14,7 @@ DIST := web/static/dist
 # The folder is in it because an environment that was moved has scripts that point to its old place.
 NEEDS := $(shell (echo $(CURDIR); cat pyproject.toml) | sha256sum | cut -c1-12)
 LOCK := $(shell cat $(CLIENT)/package-lock.json 2>/dev/null | sha256sum | cut -c1-12)
-SOURCES := $(shell find $(CLIENT) -name node_modules -prune -o -type f -print0 2>/dev/null | sort -z \
+SOURCES := $(shell find $(CLIENT) web/locale -name node_modules -prune -o -type f -print0 2>/dev/null | sort -z \
 	| xargs -0r cat | sha256sum | cut -c1-12)
 
 RUN_STAMP := $(VENV)/stamp-run-$(NEEDS)

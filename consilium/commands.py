@@ -208,11 +208,11 @@ SeatRole = Literal["chair", "deputy", "secretary", "member", "attending", "consu
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SeatPlan:
-    """`item` is the index in `cases` an expert is invited to, or None for all."""
+    """`items` are the places in `cases` this person is invited to; none means all of them."""
 
     person: UUID
     role: SeatRole
-    item: int | None = None
+    items: Annotated[list[int], Meta(max_length=40)] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

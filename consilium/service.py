@@ -8,6 +8,7 @@ through `context.tx` in the order Case, Consilium, Protocol, calls rules, and re
 from __future__ import annotations
 
 import hashlib
+import hmac
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -68,7 +69,7 @@ class Service:
 
         Raises ConsiliumError when refused: nothing was changed, and the same id may be tried again.
         """
-        fingerprint = _fingerprint(command)
+        fingerprint = self._fingerprint(command)
 
         def work(tx: Transaction) -> Reply:
             known = tx.command_reply(command_id, actor.person_id)
@@ -84,10 +85,10 @@ class Service:
             self.parts.hints.wake()
         return reply
 
-
-def _fingerprint(command: Command) -> str:
-    body = msgspec.json.encode({"name": type(command).__name__, "command": command})
-    return hashlib.sha256(body).hexdigest()
+    def _fingerprint(self, command: Command) -> str:
+        """Keyed: some commands carry passwords, and a bare digest of a short one can be guessed."""
+        body = msgspec.json.encode({"name": type(command).__name__, "command": command})
+        return hmac.new(self.parts.settings.secret_key.encode(), body, hashlib.sha256).hexdigest()
 
 
 def _repeat(known: tuple[str, dict[str, Any]], fingerprint: str) -> Reply:

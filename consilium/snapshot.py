@@ -250,7 +250,7 @@ def _lobby(scene: Scene, seat: Seat) -> list[dict[str, Any]]:
             "position": one.position,
             "organisation": one.organisation_name,
             "role": one.role,
-            "item": _plain(one.invited_item_id),
+            "items": [str(item) for item in one.invited_items],
             "case_number": _invited_to(scene, one),
             "waiting_since": _plain(one.waiting_since),
         }
@@ -259,8 +259,8 @@ def _lobby(scene: Scene, seat: Seat) -> list[dict[str, Any]]:
 
 
 def _invited_to(scene: Scene, seat: Seat) -> str:
-    item = scene.consilium.item(seat.invited_item_id)
-    return scene.cases[item.case_id].number if item else ""
+    items = [scene.consilium.item(one) for one in seat.invited_items]
+    return ", ".join(scene.cases[item.case_id].number for item in items if item)
 
 
 def _agenda(scene: Scene, seat: Seat) -> list[dict[str, Any]]:
@@ -431,12 +431,10 @@ def _result(consilium: Consilium, ballot: Ballot) -> dict[str, Any]:
 
 
 def _chat(scene: Scene, seat: Seat) -> list[dict[str, Any]]:
-    """An expert invited to one case reads what was said on it, and what was said outside any case."""
+    """Who is invited to certain cases reads what was said on them, and what was said outside any case."""
     consilium = scene.consilium
     visible = [
-        one
-        for one in sorted(consilium.chat, key=lambda one: one.at)
-        if seat.invited_item_id is None or one.item_id in (None, seat.invited_item_id)
+        one for one in sorted(consilium.chat, key=lambda one: one.at) if access.sees(seat, one.item_id)
     ]
     return [
         {"id": str(one.id), "seat": str(one.seat_id), "text": one.text, "at": _plain(one.at)}
@@ -455,7 +453,7 @@ def _protocols(scene: Scene, seat: Seat) -> list[dict[str, Any]]:
             "digest": one.digest,
         }
         for one in scene.protocols
-        if seat.invited_item_id is None or seat.invited_item_id == one.item_id
+        if access.sees(seat, one.item_id)
     ]
 
 

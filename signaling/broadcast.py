@@ -121,6 +121,7 @@ class Broadcast:
         """All rows of one consilium; the last carries the patch of everything they touched."""
         scene = await self._calls.run(self._load, room.id)
         names = _touched(rows)
+        room.presenters = access.presenters(scene.consilium)
         for connection in list(room.connections.values()):
             seat = scene.consilium.seat(connection.seat)
             if seat is None:

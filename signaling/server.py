@@ -275,18 +275,18 @@ class Signaling:
     async def _viewer(self, connection: Connection, message: wire.ViewerMove) -> dict[str, Any]:
         """Volatile: only the presenter is heard, the last state is kept for those who come later."""
         room = self._inside(connection)
-        if not await self.calls.run(self._presents, room.id, connection.seat):
+        if room.presenters is None:
+            room.presenters = await self.calls.run(self._presenters, room.id)
+        if connection.seat not in room.presenters:
             raise Forbidden("not_your_role", need="presenter")
-        room.view = {**wire.ok(_plain(message)), "seat": str(connection.seat)}
-        del room.view["ok"]
+        room.view = {**_plain(message), "seat": str(connection.seat)}
         await self.sio.emit("viewer.move", room.view, room=str(room.id), skip_sid=connection.sid)
         return {}
 
-    def _presents(self, consilium_id: UUID, seat_id: UUID | None) -> bool:
+    def _presenters(self, consilium_id: UUID) -> frozenset[UUID]:
+        """Read once a room; every event of the room brings the newest (`broadcast`)."""
         with self.service.parts.store.read() as reader:
-            consilium = reader.consilium(consilium_id)
-        seat = consilium.seat(seat_id)
-        return seat is not None and access.may_present(consilium, seat)
+            return access.presenters(reader.consilium(consilium_id))
 
     def _inside(self, connection: Connection) -> Room:
         room = self.sessions.room_of(connection)

@@ -46,7 +46,7 @@ class Room:
     id: UUID
     connections: dict[UUID, Connection] = field(default_factory=dict)
     view: dict[str, Any] | None = None
-    view_of: UUID | None = None
+    presenters: frozenset[UUID] | None = None
     leaving: dict[UUID, asyncio.Task[None]] = field(default_factory=dict)
 
     def devices(self) -> dict[str, dict[str, bool]]:

@@ -69,7 +69,11 @@ class Board:
     ) -> UUID:
         """A general consilium, due now. `expert_item`: the one case the expert is invited to."""
         seats = [
-            c.SeatPlan(person=self._person(login), role=role, item=expert_item if role == "expert" else None)
+            c.SeatPlan(
+                person=self._person(login),
+                role=role,
+                items=[expert_item] if role == "expert" and expert_item is not None else [],
+            )
             for login, role in (roles or ROLES).items()
         ]
         command = c.ScheduleConsilium(

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from consilium import commands as c
 from consilium.errors import Conflict, Forbidden, NotFound
-from consilium.handlers.asker import Table
+from consilium.handlers.asker import Table, tidied
 from consilium.handlers.meeting import record
 from consilium.model import AgendaItem, Ballot, Choice, Consilium, ItemStatus, ProtocolStatus, Resolution
 from consilium.rules import access, opinion, voting
@@ -21,7 +21,7 @@ def propose(context: Context, command: c.ProposeResolution) -> dict[str, Any]:
     seat = access.inside(consilium, context.actor.person_id)
     _must_propose(granted=access.may_propose(consilium, seat))
     item = access.open_item(consilium, command.item)
-    resolution, happened = voting.propose(consilium, item, seat, command.wording)
+    resolution, happened = voting.propose(consilium, item, seat, tidied(command.wording, "wording"))
     record(context, consilium, happened)
     return {"resolution": str(resolution.id), "revision": resolution.revision}
 
@@ -31,7 +31,9 @@ def reword(context: Context, command: c.RewordResolution) -> dict[str, Any]:
     seat = access.inside(consilium, context.actor.person_id)
     _must_propose(granted=access.may_propose(consilium, seat))
     resolution = _resolution(consilium, command.resolution)
-    record(context, consilium, voting.reword(resolution, command.wording, command.revision))
+    record(
+        context, consilium, voting.reword(resolution, tidied(command.wording, "wording"), command.revision)
+    )
     return {"revision": resolution.revision}
 
 
@@ -77,7 +79,9 @@ def recuse(context: Context, command: c.Recuse) -> dict[str, Any]:
     item = _item(consilium, command.item)
     if item.status in (ItemStatus.DECIDED, ItemStatus.POSTPONED):
         raise Conflict("wrong_step", status=item.status)
-    record(context, consilium, voting.recuse(consilium, item, seat, command.reason, context.at))
+    record(
+        context, consilium, voting.recuse(consilium, item, seat, tidied(command.reason, "reason"), context.at)
+    )
     return {}
 
 
@@ -87,7 +91,7 @@ def write_dissent(context: Context, command: c.WriteDissent) -> dict[str, Any]:
     seat = access.seat_of(consilium, context.actor.person_id)
     item = _still_open_to_dissent(context, consilium, command.item)
     dissent, happened = opinion.write(
-        consilium, item, seat, command.text, command.revision, command.ballot, context.at
+        consilium, item, seat, tidied(command.text, "text"), command.revision, command.ballot, context.at
     )
     record(context, consilium, happened)
     return {"dissent": str(dissent.id), "revision": dissent.revision}

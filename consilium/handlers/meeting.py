@@ -12,7 +12,7 @@ from consilium import events
 from consilium.errors import Conflict, Forbidden, Invalid
 from consilium.events import Event
 from consilium.handlers import protocol
-from consilium.handlers.asker import Table
+from consilium.handlers.asker import Table, tidied
 from consilium.model import (
     Case,
     CaseStatus,
@@ -71,7 +71,9 @@ def deny(context: Context, command: c.Deny) -> dict[str, Any]:
     consilium = context.tx.consilium(command.consilium)
     officer = access.must_be_officer(consilium, context.actor.person_id)
     seat = access.seat_by_id(consilium, command.seat)
-    record(context, consilium, lobby.deny(consilium, officer, seat, command.reason, context.at))
+    record(
+        context, consilium, lobby.deny(consilium, officer, seat, tidied(command.reason, "reason"), context.at)
+    )
     return {}
 
 
@@ -159,7 +161,11 @@ def pass_presenter(context: Context, command: c.PassPresenter) -> dict[str, Any]
 def raise_hand(context: Context, command: c.RaiseHand) -> dict[str, Any]:
     consilium = context.tx.consilium(command.consilium)
     seat = access.must_speak(consilium, context.actor.person_id)
-    record(context, consilium, floor.raise_hand(consilium, seat, context.at, point_of_order=command.point_of_order))
+    record(
+        context,
+        consilium,
+        floor.raise_hand(consilium, seat, context.at, point_of_order=command.point_of_order),
+    )
     return {}
 
 
@@ -194,7 +200,7 @@ def release_floor(context: Context, command: c.ReleaseFloor) -> dict[str, Any]:
 def send_chat(context: Context, command: c.SendChat) -> dict[str, Any]:
     consilium = context.tx.consilium(command.consilium)
     seat = access.must_speak(consilium, context.actor.person_id)
-    text = command.text.strip()
+    text = tidied(command.text, "text")
     if not text:
         raise Invalid("field_required", field="text")
     message = ChatMessage(

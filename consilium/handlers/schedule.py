@@ -114,13 +114,13 @@ def _plan_of(
 
 
 def _sittings(context: Context, seats: Sequence[c.SeatPlan], cases: Sequence[Case]) -> list[Sitting]:
-    if any(one.item is not None and not 0 <= one.item < len(cases) for one in seats):
-        raise Invalid("invalid_field", field="seats.item")
+    if any(not 0 <= item < len(cases) for one in seats for item in one.items):
+        raise Invalid("invalid_field", field="seats.items")
     found: list[Sitting] = []
     for one in seats:
         person, organisation = _with_organisation(context, one.person)
-        case_id = cases[one.item].id if one.item is not None else None
-        found.append(Sitting(person=person, organisation=organisation, role=one.role, case_id=case_id))
+        case_ids = tuple(cases[item].id for item in one.items)
+        found.append(Sitting(person=person, organisation=organisation, role=one.role, case_ids=case_ids))
     return found
 
 

@@ -60,7 +60,8 @@ class Layout(StrEnum):
 class Seat:
     """One person in one role (RM-03). Name, post and organisation are those of the day it was made.
 
-    role: chair, deputy, secretary, member, attending, consultant, expert, observer.
+    role: chair, deputy, secretary, member, attending, consultant, expert, observer. `invited_items` are
+    the items the seat is for; empty means all of them.
     """
 
     id: UUID
@@ -73,7 +74,7 @@ class Seat:
     organisation_name: str
     admission: Admission = Admission.OUTSIDE
     waiting_since: datetime | None = None
-    invited_item_id: UUID | None = None
+    invited_items: list[UUID] = field(default_factory=list)
     denied_reason: str = ""
     online: bool = False
     last_seen: datetime | None = None

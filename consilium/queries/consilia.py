@@ -141,7 +141,7 @@ def _seat_line(consilium: Consilium, seat: Seat) -> dict[str, Any]:
         "role": seat.role,
         "voting": kinds.is_voting(consilium.kind, seat.role),
         "signs": kinds.signs(consilium.kind, seat.role),
-        "item": str(seat.invited_item_id) if seat.invited_item_id else None,
+        "items": [str(item) for item in seat.invited_items],
         "admission": str(seat.admission),
     }
 
@@ -236,7 +236,7 @@ def _changed(consilium: Consilium) -> dict[str, Any]:
             {
                 "person": str(seat.person_id),
                 "role": seat.role,
-                "item": order[seat.invited_item_id] if seat.invited_item_id else None,
+                "items": [order[item] for item in seat.invited_items],
             }
             for seat in consilium.seats
         ],

@@ -27,7 +27,7 @@ from consilium.model import (
     Signature,
     SignatureStatus,
 )
-from consilium.rules import codes, kinds
+from consilium.rules import access, codes, kinds
 from consilium.rules.protocol import leads, signers, standing_dissents, stays
 from consilium.store import Reader
 
@@ -116,7 +116,7 @@ def protocol_facts(
 
 def _seated(consilium: Consilium, item: AgendaItem) -> list[Seat]:
     ordered = sorted(consilium.seats, key=lambda one: one.order)
-    return [seat for seat in ordered if seat.invited_item_id in {None, item.id}]
+    return [seat for seat in ordered if access.sees_item(seat, item)]
 
 
 def _participant(

@@ -72,9 +72,14 @@ def must_speak(consilium: Consilium, person_id: UUID | None) -> Seat:
     return seat
 
 
+def presenters(consilium: Consilium) -> frozenset[UUID]:
+    """Who may lead the view: the acting chair, and whom he made presenter."""
+    named = (consilium.presenter_seat_id, consilium.chair_seat_id)
+    return frozenset(one for one in named if one is not None)
+
+
 def may_present(consilium: Consilium, seat: Seat) -> bool:
-    presenter = consilium.presenter_seat_id or consilium.chair_seat_id
-    return seat.id == presenter or presides(consilium, seat)
+    return seat.id in presenters(consilium)
 
 
 def may_propose(consilium: Consilium, seat: Seat) -> bool:
@@ -87,8 +92,13 @@ def may_dissent(consilium: Consilium, seat: Seat) -> bool:
 
 
 def sees_item(seat: Seat, item: AgendaItem) -> bool:
-    """An expert invited to one case sees that case only (SC-03)."""
-    return seat.invited_item_id is None or seat.invited_item_id == item.id
+    """Who is invited to certain cases sees these only (SC-03)."""
+    return sees(seat, item.id)
+
+
+def sees(seat: Seat, item_id: UUID | None) -> bool:
+    """The same by id; what belongs to no item is everybody's."""
+    return not seat.invited_items or item_id is None or item_id in seat.invited_items
 
 
 def open_item(consilium: Consilium, item_id: UUID) -> AgendaItem:

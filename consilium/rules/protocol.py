@@ -26,7 +26,7 @@ from consilium.model import (
     Signature,
     SignatureStatus,
 )
-from consilium.rules import kinds
+from consilium.rules import access, kinds
 
 Stay = tuple[datetime, datetime]
 Row = Signature | DissentPaper
@@ -95,7 +95,7 @@ def may_edit(consilium: Consilium, seat: Seat) -> bool:
 def took_part(consilium: Consilium, item: AgendaItem, person_id: UUID) -> bool:
     """Whether the person's seat was admitted to the room and may see this item."""
     seat = consilium.seat_of(person_id)
-    if seat is None or seat.invited_item_id not in {None, item.id}:
+    if seat is None or not access.sees_item(seat, item):
         return False
     was_inside = any(stay.seat_id == seat.id for stay in consilium.attendance)
     return seat.admission is Admission.ADMITTED or was_inside

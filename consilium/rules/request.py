@@ -29,7 +29,7 @@ from consilium.events import (
 )
 from consilium.model import Case, CaseDocument, CaseStatus, Consilium, ConsiliumStatus, MissingItem, Person
 from consilium.model.meeting import Admission
-from consilium.rules import codes, kinds
+from consilium.rules import access, codes, kinds
 
 PATIENT_FIELDS = ("surname", "given", "patronymic", "birth_date", "sex", "snils", "record_number")
 CONSENT_FIELDS = {
@@ -97,13 +97,13 @@ def sees_case(case: Case, person: Person, consilium: Consilium | None) -> bool:
 def sits_over(case: Case, person: Person, consilium: Consilium) -> bool:
     """Whether a seat opens this case: presiding, deputy and secretary always, others once admitted.
 
-    An expert invited to one item sees that case alone (323-ФЗ ст. 13: those taking part in the care).
+    Who is invited to certain items sees these cases alone (323-ФЗ ст. 13: those taking part in the care).
     """
     seat = consilium.seat_of(person.id)
     item = next((one for one in consilium.agenda if one.case_id == case.id), None)
     if seat is None or item is None or consilium.status is ConsiliumStatus.CANCELLED:
         return False
-    if seat.invited_item_id not in {None, item.id} or seat.admission is Admission.DENIED:
+    if not access.sees_item(seat, item) or seat.admission is Admission.DENIED:
         return False
     return seat.admission is Admission.ADMITTED or kinds.enters_directly(consilium.kind, seat.role)
 

@@ -44,12 +44,12 @@ HORIZON = timedelta(days=366)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sitting:
-    """One person to be seated. `case_id` is the single case an expert is invited to."""
+    """One person to be seated. `case_ids` are the cases he is invited to; none means all."""
 
     person: Person
     organisation: Organisation
     role: str
-    case_id: UUID | None = None
+    case_ids: tuple[UUID, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,10 +110,8 @@ def completed(plan: Plan, lookup: dict[UUID, tuple[Person, Organisation]]) -> li
     for case in plan.cases:
         if case.author_id not in seated:
             person, organisation = lookup[case.author_id]
-            own = sum(one.author_id == case.author_id for one in plan.cases)
-            # A seat is for one case or for all; with two of one's own it is for all, or the second would be lost.
-            only = case.id if own == 1 and len(plan.cases) > 1 else None
-            sittings.append(Sitting(person=person, organisation=organisation, role="attending", case_id=only))
+            own = tuple(one.id for one in plan.cases if one.author_id == case.author_id)
+            sittings.append(Sitting(person=person, organisation=organisation, role="attending", case_ids=own))
             seated.add(person.id)
     return sittings
 
@@ -323,7 +321,9 @@ def _seat(consilium: Consilium, sittings: Sequence[Sitting]) -> None:
 
 
 def _seated(seat: Seat | None, one: Sitting, order: int, items: dict[UUID, UUID]) -> Seat:
-    invited = items[one.case_id] if one.case_id else None
+    invited = [items[case_id] for case_id in one.case_ids]
+    if len(invited) == len(items):
+        invited = []  # all of them, those added later included
     if seat is None:
         return Seat(
             id=uuid4(),
@@ -334,9 +334,9 @@ def _seated(seat: Seat | None, one: Sitting, order: int, items: dict[UUID, UUID]
             position=one.person.position,
             organisation_id=one.organisation.id,
             organisation_name=one.organisation.name,
-            invited_item_id=invited,
+            invited_items=invited,
         )
-    seat.role, seat.order, seat.invited_item_id = one.role, order, invited
+    seat.role, seat.order, seat.invited_items = one.role, order, invited
     return seat
 
 

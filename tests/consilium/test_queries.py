@@ -209,12 +209,12 @@ def test_the_plan_of_a_consilium_offers_people_of_both_organisations(shared: Wor
 def test_changing_the_seats_starts_from_the_seats_there_are(shared: World):
     first, second = shared.accepted(), shared.accepted()
     plan = shared.plan(cases=[first, second])
-    expert = c.SeatPlan(person=shared.id("expert"), role="expert", item=1)
+    expert = c.SeatPlan(person=shared.id("expert"), role="expert", items=[1])
     made = shared.do("coordinator", replace(plan, seats=[*plan.seats, expert]))
     page = ask(shared, "coordinator", consilia.planning_page, None, UUID(made["consilium"]), shared.now)
     rows = {one["person"]: one for one in page["change"]["seats"]}
-    assert rows[str(shared.id("expert"))]["item"] == 1
-    assert rows[str(shared.id("chair"))]["item"] is None
+    assert rows[str(shared.id("expert"))]["items"] == [1]
+    assert rows[str(shared.id("chair"))]["items"] == []
 
 
 def test_people_bodies_and_routes_are_ones_own(shared: World):

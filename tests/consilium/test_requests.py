@@ -129,7 +129,7 @@ def test_an_expert_invited_to_one_case_opens_documents_of_that_case_alone(world:
         world.do("ivanova", c.SendRequest(request=case_id))
         world.do("coordinator", c.AcceptRequest(request=case_id))
     plan = world.plan(cases=[first, second])
-    expert = c.SeatPlan(person=world.id("expert"), role="expert", item=1)
+    expert = c.SeatPlan(person=world.id("expert"), role="expert", items=[1])
     reply = world.do("coordinator", replace(plan, seats=[*plan.seats, expert]))
     consilium = UUID(reply["consilium"])
     world.do("chair", c.EnterConsilium(consilium=consilium))

@@ -117,7 +117,7 @@ def assert_discreet(scene: snapshot.Scene, seat: Seat, screen: dict[str, Any]) -
     shown = str(screen)
     cases = [scene.cases[item.case_id] for item in scene.consilium.agenda]
     others = [one.text for one in scene.consilium.dissents if one.seat_id != seat.id]
-    hidden = cases[:1] if seat.invited_item_id is not None else []
+    hidden = cases[:1] if seat.invited_items else []
     if seat.admission is not Admission.ADMITTED:
         hidden = cases
         assert screen["people"] == screen["agenda"] == screen["chat"] == screen["protocols"] == []

@@ -166,9 +166,9 @@ def protocol(*rows: Signature, status: ProtocolStatus = ProtocolStatus.SIGNING, 
     return Protocol(**(values | changes))
 
 
-def sitting(role: str, who: Person | None = None, case_id: UUID | None = None) -> Sitting:
+def sitting(role: str, who: Person | None = None, case_ids: tuple[UUID, ...] = ()) -> Sitting:
     who = who or person()
-    return Sitting(person=who, organisation=organisation(who.organisation_id), role=role, case_id=case_id)
+    return Sitting(person=who, organisation=organisation(who.organisation_id), role=role, case_ids=case_ids)
 
 
 def plan(kind: str, *sittings: Sitting, **changes: Any) -> Plan:

@@ -262,12 +262,12 @@ def test_a_doctor_without_the_duty_does_not_plan():
 def test_planning_takes_the_cases_and_seats_people_in_the_order_of_their_roles():
     expert_on = case(S.ACCEPTED)
     wanted = board(
-        sitting("expert", case_id=expert_on.id), sitting("secretary"), cases=[case(S.ACCEPTED), expert_on]
+        sitting("expert", case_ids=(expert_on.id,)), sitting("secretary"), cases=[case(S.ACCEPTED), expert_on]
     )
     meeting, (event,), told = schedule.schedule(wanted, wanted.sittings, COORDINATOR, "КС-2026-000001", AT)
     assert [one.role for one in meeting.seats] == ["chair", "secretary", "member", "member", "expert"]
     assert [one.order for one in meeting.seats] == [1, 2, 3, 4, 5]
-    assert meeting.seats[-1].invited_item_id == meeting.agenda[1].id
+    assert meeting.seats[-1].invited_items == [meeting.agenda[1].id]
     assert [one.status for one in wanted.cases] == [S.SCHEDULED, S.SCHEDULED]
     assert (event.cases, event.seats, len(told)) == (2, 5, 2)
 
@@ -279,11 +279,11 @@ def test_of_several_cases_each_attending_doctor_is_invited_to_his_own():
         one.author_id: (person(SENDER, id=one.author_id), sitting("member").organisation)
         for one in wanted.cases
     }
-    added = {one.case_id: one.role for one in schedule.completed(wanted, lookup) if one.case_id}
-    assert added == {first.id: "attending", second.id: "attending"}
+    added = {one.case_ids: one.role for one in schedule.completed(wanted, lookup) if one.case_ids}
+    assert added == {(first.id,): "attending", (second.id,): "attending"}
 
 
-def test_a_doctor_who_asked_about_two_cases_is_invited_to_both():
+def test_a_doctor_who_asked_about_two_cases_is_invited_to_these_two():
     first, other = case(S.ACCEPTED), case(S.ACCEPTED, author_id=uuid4())
     second = case(S.ACCEPTED, author_id=first.author_id)
     wanted = board(cases=[first, second, other])
@@ -292,7 +292,7 @@ def test_a_doctor_who_asked_about_two_cases_is_invited_to_both():
         for one in wanted.cases
     }
     added = schedule.completed(wanted, lookup)[len(wanted.sittings) :]
-    assert [one.case_id for one in added] == [None, other.id]
+    assert [one.case_ids for one in added] == [(first.id, second.id), (other.id,)]
 
 
 def test_whoever_already_sits_is_not_added_as_attending_doctor():

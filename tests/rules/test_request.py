@@ -292,11 +292,11 @@ def test_an_expert_invited_to_one_case_does_not_see_another():
     expert = seat("expert", who=who)
     meeting = consilium(expert)
     one = case(S.SCHEDULED, id=meeting.agenda[0].case_id)
-    expert.invited_item_id = meeting.agenda[0].id
+    expert.invited_items = [meeting.agenda[0].id]
     assert request.sees_case(one, who, meeting)
-    expert.invited_item_id = uuid4()
+    expert.invited_items = [uuid4()]
     assert not request.sees_case(one, who, meeting)
-    expert.invited_item_id = None
+    expert.invited_items = []
     assert not request.sees_case(case(S.SCHEDULED), who, meeting)
 
 

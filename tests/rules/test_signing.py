@@ -184,7 +184,7 @@ def test_a_protocol_is_seen_by_who_took_part(admission, stayed, sees):
 
 
 def test_an_expert_sees_the_protocol_of_his_case_alone():
-    one = seat("expert", invited_item_id=uuid4())
+    one = seat("expert", invited_items=[uuid4()])
     assert not rules.took_part(consilium(one), consilium(one).agenda[0], one.person_id)
 
 

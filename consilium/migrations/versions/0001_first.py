@@ -499,7 +499,7 @@ def _create():
         sa.Column("organisation_name", sa.Text(), nullable=False),
         sa.Column("admission", sa.Text(), nullable=False),
         sa.Column("waiting_since", sa.DateTime(timezone=True), nullable=True),
-        sa.Column("invited_item_id", sa.Uuid(), nullable=True),
+        sa.Column("invited_items", sa.JSON().with_variant(postgresql.JSONB(), "postgresql"), nullable=False),
         sa.Column("denied_reason", sa.Text(), nullable=False),
         sa.Column("online", sa.Boolean(), nullable=False),
         sa.Column("last_seen", sa.DateTime(timezone=True), nullable=True),

@@ -81,7 +81,7 @@ export interface Waiting {
   position: string;
   organisation: string;
   role: Role;
-  item: Id | null;
+  items: Id[];
   case_number: string | null;
   waiting_since: Instant;
 }

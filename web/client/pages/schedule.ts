@@ -23,7 +23,7 @@ interface Plan {
   readonly kind: string;
   readonly bodies: { readonly id: string; readonly members: Member[] }[];
   readonly cases: { readonly id: string; readonly author_id: string }[];
-  readonly seats: { readonly person: string; readonly role: string; readonly item: number | null }[];
+  readonly seats: { readonly person: string; readonly role: string; readonly items: readonly number[] }[];
   readonly change: { readonly id: string; readonly revision: number } | null;
 }
 
@@ -157,8 +157,8 @@ function look(): void {
 function fields(): Fields {
   const chosen = seats();
   if (plan.change) {
-    const known = new Map(plan.seats.map((one) => [one.person, one.item]));
-    const kept = chosen.map((one) => ({ ...one, item: known.get(one.person) ?? null }));
+    const known = new Map(plan.seats.map((one) => [one.person, one.items]));
+    const kept = chosen.map((one) => ({ ...one, items: known.get(one.person) ?? [] }));
     return { consilium: plan.change.id, revision: plan.change.revision, seats: kept };
   }
   const value = (id: string): string => form.querySelector<HTMLInputElement | HTMLSelectElement>(id)?.value ?? "";
