@@ -22,6 +22,9 @@ from consilium.store import sessions as tokens
 from signaling import wire
 from signaling.server import Signaling, attach
 
+PATIENCE = 25
+"""Seconds any one wait may take: long, because two cores may be busy; no test waits for it to pass."""
+
 ROLES = {
     "chair": "chair",
     "deputy": "deputy",
@@ -158,7 +161,7 @@ class Sock:
         return str(answer["error"]["code"])
 
     async def raw(self, name: str, data: Any = None) -> dict[str, Any]:
-        return await self.sio.call(name, data, timeout=8)
+        return await self.sio.call(name, data, timeout=PATIENCE)
 
     async def sync(self) -> list[dict[str, Any]]:
         answer = await self.call("room.sync", since=self.seq)
@@ -167,7 +170,7 @@ class Sock:
         return answer["missed"]
 
     async def until(self, holds: Callable[[Sock], Any]) -> Any:
-        async with asyncio.timeout(8):
+        async with asyncio.timeout(PATIENCE):
             while not (value := holds(self)):
                 self.changed.clear()
                 await self.changed.wait()
@@ -204,6 +207,7 @@ async def hall(settings, aiohttp_server):
     opened = Hall(service, here.public_origin, serve)
     await opened.start()
     yield opened
-    for sio in opened.sockets:
-        await sio.disconnect()
+    async with asyncio.timeout(20):
+        for sio in opened.sockets:
+            await sio.disconnect()
     opened.service.parts.close()
