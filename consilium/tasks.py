@@ -59,6 +59,7 @@ LOOK_EVERY = 0.25
 MEMORY_POLL = 0.01
 GRACE = 2.0
 _RECURRING_KEPT = timedelta(days=1)
+_STRAY_FILES_KEPT = timedelta(days=1)
 
 
 def application(broker: str | None, queue: str) -> Celery:
@@ -267,8 +268,9 @@ def handler(kind: str) -> Callable[[Parts, dict[str, Any]], datetime | None]:
 
 
 def sweep(parts: Parts, payload: dict[str, Any]) -> None:
-    """Drop what has expired: sessions, tickets, answers of old commands, recurring rows that are done."""
+    """Drop what has expired: sessions, tickets, answers of old commands, recurring rows, broken-off uploads."""
     at = clock.now()
+    _sweep_files(parts, (at - _STRAY_FILES_KEPT).timestamp())
 
     def work(tx: Transaction) -> None:
         sessions.sweep(tx)
@@ -276,6 +278,12 @@ def sweep(parts: Parts, payload: dict[str, Any]) -> None:
             outbox.forget(tx.connection, kind, at - _RECURRING_KEPT)
 
     parts.store.run(at, work)
+
+
+def _sweep_files(parts: Parts, before: float) -> None:
+    """Uploads that broke off a day ago. Whole files stay, even when no case refers to them any more."""
+    for part in parts.files.abandoned(before):
+        part.unlink(missing_ok=True)
 
 
 def _cause(error: Exception) -> str:

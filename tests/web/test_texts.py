@@ -56,7 +56,7 @@ def wanted() -> set[str]:
         f"consilium.{one}" for one in model.ConsiliumStatus
     }
     keys |= {f"item.{one}" for one in model.ItemStatus} | {f"protocol.{one}" for one in model.ProtocolStatus}
-    keys |= {f"signature.{one}" for one in model.SignatureStatus} | {f"choice.{one}" for one in model.Choice}
+    keys |= {f"signature.{one}" for one in model.SignatureStatus}
     keys |= {f"{area}.{one}" for area in ("filing", "filing.line") for one in model.FilingStatus}
     keys |= {f"kind.{one}{end}" for one in kinds.KINDS for end in ("", ".short", ".about")}
     keys |= {f"role.{one}" for one in kinds.ROLES} | {f"script.does.{one}" for one in kinds.ROLES}
