@@ -216,11 +216,15 @@ class Broadcast:
                     await self._emit("page.changed", {"kind": kind, "id": str(stream_id)}, one.sid)
 
     async def _heads(self) -> None:
-        for room in list(self._sessions.rooms.values()):
-            if room.connections:
-                head = await self._calls.run(self._head, room.id)
-                for connection in list(room.connections.values()):
-                    await self._emit("head", {"seq": head}, connection.sid)
+        """Numbers are spoken half a second after they were read: by then the tail has told what they count,
+        and who still lacks an event has lost it.
+        """
+        rooms = [room for room in self._sessions.rooms.values() if room.connections]
+        heads = [(room, await self._calls.run(self._head, room.id)) for room in rooms]
+        await asyncio.sleep(2 * TAIL_EVERY)
+        for room, head in heads:
+            for connection in list(room.connections.values()):
+                await self._emit("head", {"seq": head}, connection.sid)
 
     def _load(self, consilium_id: UUID) -> snapshot.Scene:
         with self._store.read() as reader:

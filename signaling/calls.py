@@ -47,6 +47,13 @@ class Calls:
         """Idempotent; calls that wait are dropped, those at work finish."""
         self._pool.shutdown(wait=False, cancel_futures=True)
 
+    async def end(self, within: float = 1.5) -> None:
+        """The same, and wait a little for those at work: their connections are to be given back before the end."""
+        self.close()
+        limit = asyncio.get_running_loop().time() + within
+        while self._running and asyncio.get_running_loop().time() < limit:
+            await asyncio.sleep(0.01)
+
     def _finished(self, _: Future[T]) -> None:
         """In the thread that did the work, or in the one that cancelled it: the loop may be gone."""
         with self._lock:

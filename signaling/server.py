@@ -127,7 +127,7 @@ class Signaling:
         for client in self._clients.values():
             await client.close("signaling ends")
         await self.sio.end()
-        self.calls.close()
+        await self.calls.end()
 
     # --- coming and going ---------------------------------------------------------------------------
 

@@ -210,4 +210,4 @@ async def hall(settings, aiohttp_server):
     async with asyncio.timeout(20):
         for sio in opened.sockets:
             await sio.disconnect()
-    opened.service.parts.close()
+    await opened.stop()
