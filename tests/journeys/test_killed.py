@@ -119,6 +119,10 @@ async def test_an_edge_killed_in_mid_vote_and_while_signing_loses_no_acknowledge
         meeting = Meeting(machine, tmp_path / "p.asice")
         async with meeting.people():
             await meeting.begin()
+            pair = [meeting["chair"], meeting["member1"]]
+            for number, bot in enumerate(pair):
+                await bot.start_media(number)
+            await media_between(*pair)
             await meeting.open_ballot()
             acked, unknown = str(uuid4()), str(uuid4())
             answer = await meeting["member1"].room("vote.cast", command=acked, choice="for", **meeting.vote)
@@ -127,6 +131,9 @@ async def test_an_edge_killed_in_mid_vote_and_while_signing_loses_no_acknowledge
 
             await meeting.kill("edge")
             await meeting.come_back("chair", "deputy", "secretary", "member1", "member2", "ivanova", "expert")
+            for number, bot in enumerate(pair):
+                await bot.start_media(number)
+            await media_between(*pair)
             mine = meeting["member1"].state["me"]["vote"]
             assert (mine["choice"], mine["receipt"]) == ("for", answer["receipt"])
             again = await meeting["member1"].room("vote.cast", command=acked, choice="for", **meeting.vote)
