@@ -171,10 +171,17 @@ class Sock:
 
     async def until(self, holds: Callable[[Sock], Any]) -> Any:
         async with asyncio.timeout(PATIENCE):
-            while not (value := holds(self)):
+            while not (value := self._holds(holds)):
                 self.changed.clear()
                 await self.changed.wait()
         return value
+
+    def _holds(self, holds: Callable[[Sock], Any]) -> Any:
+        """What is not there yet does not hold yet."""
+        try:
+            return holds(self)
+        except (KeyError, IndexError, TypeError):
+            return None
 
     async def heard(self, name: str) -> Any:
         return await self.until(lambda me: next((data for said, data in me.said if said == name), None))

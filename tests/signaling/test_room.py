@@ -254,8 +254,11 @@ async def test_a_person_lost_is_marked_at_his_last_sign_of_life(hall, monkeypatc
     deputy = await hall.socket("deputy")
     seat = deputy.state["me"]["seat"]
     await deputy.sio.disconnect()
+    left = await chair.until(
+        lambda me: next((message for message in me.seen if message["name"] == "ParticipantLeft"), None)
+    )
+    assert left["data"]["seat"] == seat
     await chair.until(lambda me: not next(p for p in me.state["people"] if p["seat"] == seat)["online"])
-    left = next(message for message in chair.seen if message["name"] == "ParticipantLeft")
     assert left["data"]["lost"]
 
 
