@@ -15,6 +15,9 @@ WORDING = "Рекомендовать хирургическое лечение 
 DISSENT = "Считаю необходимым ещё два курса химиотерапии до операции."
 COURSE = "Образование выявлено в мае, проведено два курса терапии с частичным ответом."
 STATE = "Состояние удовлетворительное, ECOG 1."
+NODULE = (0.415, 0.41)
+"""Where on the stage the finding of the demonstration's slice lies."""
+
 ENOUGH = 8
 """Decoded frames that prove a moving picture."""
 
@@ -89,11 +92,23 @@ async def follow_the_presenter(table: Table) -> None:
     await member.see(page)
 
 
-async def _point(chair: ChromiumWindow) -> None:
+async def show_the_slice(table: Table) -> None:
+    """An image is shown as a page is: whole, and with the pointer."""
+    await table.chair.click("[data-testid=document]:has-text('КТ')")
+    for window in table.windows:
+        await window.see("[data-testid=page][data-zoom='1.00'] [data-testid=sheet][data-state=drawn]")
+    await _point(table.chair, *NODULE)
+    await table.member.see("[data-testid=pointer]")
+    await table.doctor.see("[data-testid=pointer]")
+    await table.doctor.picture("room")
+
+
+async def _point(chair: ChromiumWindow, x: float = 0.55, y: float = 0.5) -> None:
+    """Move the pointer over the page to this part of its width and height."""
     box = await chair.page.locator("[data-testid=page]").bounding_box()
     assert box is not None
-    for part in (0.45, 0.5, 0.55):
-        await chair.page.mouse.move(box["x"] + box["width"] * part, box["y"] + box["height"] * 0.5)
+    for part in (x - 0.1, x - 0.05, x):
+        await chair.page.mouse.move(box["x"] + box["width"] * part, box["y"] + box["height"] * y)
 
 
 async def switch_the_case(table: Table) -> None:

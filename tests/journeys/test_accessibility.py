@@ -22,6 +22,21 @@ LAYOUTS = ("discussion", "record", "images", "vote", "protocol")
 FARTHEST = 120
 """Presses of Tab after which something counts as out of reach."""
 
+# A text that has no translation shows its key.
+NAKED = """(() => {
+  const areas = new Set(AREAS);
+  const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+  const found = [];
+  while (walker.nextNode()) {
+    const text = walker.currentNode.textContent.trim();
+    if (/^[a-z_]+([.][a-z_0-9]+)+$/.test(text) && areas.has(text.split(".")[0])) found.push(text);
+  }
+  return found;
+})()""".replace(
+    "AREAS",
+    json.dumps(sorted({key.split(".")[0] for key in json.loads((ROOT / "web/locale/ru.json").read_bytes())})),
+)
+
 LOOK = """(async (theme) => {
   document.documentElement.dataset.theme = theme;
   await Promise.all(document.getAnimations().map((one) => one.finished.catch(() => null)));
@@ -47,9 +62,11 @@ class Walk:
         return window
 
     async def look(self, window: ChromiumWindow, name: str) -> None:
-        """Ask axe about what is shown now, light and dark."""
+        """Ask axe about what is shown now, light and dark; and whether every text has its words."""
         if not await window.evaluate("'axe' in globalThis"):
             await window.page.evaluate(AXE.read_text(encoding="utf-8"))
+        if naked := await window.evaluate(NAKED):
+            self.found[f"{name}, without words"] = naked
         for theme in ("light", "dark"):
             if problems := await window.evaluate(f"{LOOK}({json.dumps(theme)})"):
                 self.found[f"{name}, {theme}"] = problems

@@ -25,6 +25,7 @@ STEPS: tuple[Callable[[Table], Awaitable[None]], ...] = (
     before_the_room.wait_in_the_lobby,
     in_the_room.see_each_other,
     in_the_room.follow_the_presenter,
+    in_the_room.show_the_slice,
     in_the_room.switch_the_case,
     in_the_room.talk,
     in_the_room.vote,

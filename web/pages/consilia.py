@@ -23,7 +23,10 @@ QUARTER = timedelta(minutes=15)
 async def all_of_mine(request: web.Request) -> web.StreamResponse:
     """Where the person sits, and what his organisation planned."""
     found = await ask(request, consilia.consilia_list, clock.now())
-    groups = [(f"consilia.{name}", found[name]) for name in ("next", "past")]
+    groups = [
+        ("consilia.next", "consilia.next.none", found["next"]),
+        ("consilia.past", "consilia.past.none", found["past"]),
+    ]
     return page(request, "pages/consilia.html", {"groups": groups})
 
 
