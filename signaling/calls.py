@@ -39,7 +39,10 @@ class Calls:
         work: Future[T] = self._pool.submit(call, *args, **kwargs)
         work.add_done_callback(self._finished)
         try:
-            return await asyncio.wait_for(asyncio.shield(asyncio.wrap_future(work)), TIMEOUT)
+            # Not wait_for: in Python 3.11 it swallows a cancellation that comes as the call ends, and whoever
+            # is cancelled once and waited for is then waited for without end.
+            async with asyncio.timeout(TIMEOUT):
+                return await asyncio.shield(asyncio.wrap_future(work))
         except TimeoutError:
             raise Unavailable("unknown") from None
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
+import psycopg
 import pytest
 import socketio
 from aiohttp import web
@@ -18,6 +21,7 @@ from consilium import bootstrap, clock, demo
 from consilium import commands as c
 from consilium.model import Person
 from consilium.service import Actor, Service
+from consilium.settings import Settings
 from consilium.store import sessions as tokens
 from signaling import wire
 from signaling.server import Signaling, attach
@@ -198,12 +202,55 @@ class Sock:
         self.changed.set()
 
 
+class Furniture:
+    """The demonstration's data, made once for a database and copied for every test: half a second each."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.made: set[str] = set()
+
+    def fill(self, settings: Settings, postgres_url: str | None) -> None:
+        """Put it into the test's own empty database and folder."""
+        if postgres_url is None:
+            home = self._home("sqlite", settings, f"sqlite:///{self.folder}/sqlite/consilium.db")
+            target = Path(settings.database_url.removeprefix("sqlite:///"))
+            for part in home.glob("consilium.db*"):
+                shutil.copy(part, target.with_name(part.name))
+        else:
+            server = settings.database_url.rpartition("/")[0]
+            with psycopg.connect(postgres_url, autocommit=True) as admin:
+                if "postgres" not in self.made:
+                    admin.execute("CREATE DATABASE furnished")
+                home = self._home("postgres", settings, f"{server}/furnished")
+                name = settings.database_url.rpartition("/")[2]
+                admin.execute(f'DROP DATABASE "{name}"')
+                admin.execute(f'CREATE DATABASE "{name}" TEMPLATE furnished')
+        shutil.copytree(home / "var", settings.data_dir, dirs_exist_ok=True)
+
+    def _home(self, kind: str, settings: Settings, address: str) -> Path:
+        home = self.folder / kind
+        if kind not in self.made:
+            home.mkdir()
+            service = bootstrap.service(
+                replace(settings, data_dir=home / "var", database_url=address, keys_dir=home / "var" / "seal")
+            )
+            demo.load(service)
+            service.parts.close()
+            self.made.add(kind)
+        return home
+
+
+@pytest.fixture(scope="session")
+def furniture(tmp_path_factory) -> Furniture:
+    return Furniture(tmp_path_factory.mktemp("furniture"))
+
+
 @pytest.fixture
-async def hall(settings, aiohttp_server):
+async def hall(settings, aiohttp_server, furniture, request):
     port = unused_port()
     here = replace(settings, public_origin=f"http://127.0.0.1:{port}", media_controls=())
+    furniture.fill(settings, None if settings.sqlite else request.getfixturevalue("postgres_url"))
     service = bootstrap.service(here)
-    demo.load(service)
 
     async def serve(behind: Service) -> tuple[Signaling, Any]:
         app = web.Application()

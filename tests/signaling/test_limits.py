@@ -110,6 +110,27 @@ async def test_a_call_that_overruns_is_unknown_and_keeps_its_place_until_it_ends
         pool.close()
 
 
+@pytest.mark.parametrize("hops", range(8))
+async def test_a_cancellation_that_comes_as_the_call_ends_is_not_swallowed(hops):
+    """A server that ends cancels its loops once and waits for them; the news of the end takes some hops."""
+    pool, gate = Calls(1), threading.Event()
+    try:
+        task = asyncio.create_task(pool.run(gate.wait))
+        await asyncio.sleep(0)
+        gate.set()
+        pool._pool.submit(int).result(5)  # the one thread is free again, the loop has not heard of it yet
+        for _ in range(hops):
+            await asyncio.sleep(0)
+        if task.cancel():
+            with pytest.raises(asyncio.CancelledError):
+                await task
+        else:
+            assert task.result()
+    finally:
+        gate.set()
+        pool.close()
+
+
 # --- on real sockets ------------------------------------------------------------------------------------
 
 
