@@ -19,8 +19,6 @@ def enter(consilium: Consilium, seat: Seat, at: datetime) -> list[Event]:
     """
     if consilium.status in (ConsiliumStatus.CLOSED, ConsiliumStatus.CANCELLED):
         raise Conflict("wrong_step", status=consilium.status)
-    if consilium.chair_seat_id is None:
-        consilium.chair_seat_id = _presiding(consilium).id
     happened: list[Event] = []
     if seat.admission is not Admission.ADMITTED and access.enters_directly(consilium, seat):
         happened += _admit(seat, None)
@@ -141,14 +139,6 @@ def close(consilium: Consilium, at: datetime) -> list[Event]:
     consilium.current_item_id = None
     consilium.status, consilium.closed_at = ConsiliumStatus.CLOSED, at
     return [*happened, events.ConsiliumClosed()]
-
-
-def _presiding(consilium: Consilium) -> Seat:
-    role = kinds.KINDS[consilium.kind].presiding_role
-    found = next((seat for seat in consilium.seats if seat.role == role), None)
-    if found is None:
-        raise Conflict("composition_invalid", rule="presiding")
-    return found
 
 
 def _succession(consilium: Consilium) -> list[Seat]:

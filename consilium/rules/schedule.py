@@ -311,13 +311,17 @@ def _take(case: Case, consilium: Consilium) -> list[Event]:
 
 
 def _seat(consilium: Consilium, sittings: Sequence[Sitting]) -> None:
-    """Seats in the order of the roles; whoever had a seat keeps its id."""
+    """Seats in the order of the roles; whoever had a seat keeps its id. The appointed one presides."""
     known = {seat.person_id: seat for seat in consilium.seats}
     items = {item.case_id: item.id for item in consilium.agenda}
     ordered = sorted(sittings, key=lambda one: kinds.ROLES.index(one.role))
     consilium.seats = [
         _seated(known.get(one.person.id), one, order, items) for order, one in enumerate(ordered, 1)
     ]
+    consilium.chair_seat_id = next(
+        one.id for one in consilium.seats if kinds.presides(consilium.kind, one.role)
+    )
+    consilium.chair_offered_to = None
 
 
 def _seated(seat: Seat | None, one: Sitting, order: int, items: dict[UUID, UUID]) -> Seat:
@@ -377,11 +381,6 @@ def _reseat(consilium: Consilium, sittings: Sequence[Sitting]) -> None:
         if seat is not None and seat.person_id not in wanted:
             raise Conflict("wrong_step", status="was_inside", seat=str(seat.id))
     _seat(consilium, sittings)
-    if consilium.chair_seat_id is not None:
-        consilium.chair_seat_id = next(
-            one.id for one in consilium.seats if kinds.presides(consilium.kind, one.role)
-        )
-        consilium.chair_offered_to = None
 
 
 def _require_only_additions(consilium: Consilium, sittings: Sequence[Sitting]) -> None:

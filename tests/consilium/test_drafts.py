@@ -29,6 +29,7 @@ def update_of(section: str, text: str, known: list[bytes] | None = None) -> byte
         base64.b64encode(FIRST[:-3]).decode(),
         base64.b64encode(b"x" * 40).decode(),
     ],
+    ids=["empty", "no_update", "not_base64", "junk", "cut_short", "letters"],
 )
 def test_what_is_no_update_is_refused(update):
     with pytest.raises(Invalid) as refused:

@@ -42,8 +42,10 @@ def consilium(*roles: str, kind: str = "general", items: int = 2) -> Consilium:
         )
         for order, role in enumerate(roles or ROLES)
     ]
+    presiding = "consultant" if kind == "consultation" else "chair"
     return Consilium(
         id=uuid4(),
+        chair_seat_id=next(each.id for each in seats if each.role == presiding),
         number="К-2026-000001",
         kind=kind,
         status=ConsiliumStatus.PLANNED,
@@ -66,8 +68,6 @@ def meeting(*roles: str, kind: str = "general", items: int = 2) -> Consilium:
     """Open, everybody admitted and present, the first case on the table."""
     one = consilium(*roles, kind=kind, items=items)
     one.status, one.opened_at = ConsiliumStatus.OPEN, NOON
-    presiding = "consultant" if kind == "consultation" else "chair"
-    one.chair_seat_id = seat(one, presiding).id
     for each in one.seats:
         each.admission, each.online = Admission.ADMITTED, True
         one.attendance.append(Attendance(id=uuid4(), seat_id=each.id, joined_at=NOON))

@@ -262,6 +262,10 @@ async def test_a_person_lost_is_marked_at_his_last_sign_of_life(hall, monkeypatc
     assert left["data"]["lost"]
 
 
+def _online(me, seat):
+    return next(person for person in me.state["people"] if person["seat"] == seat)["online"]
+
+
 async def test_a_heartbeat_is_kept_without_an_event(hall):
     chair = await hall.socket("chair")
     from uuid import UUID
