@@ -17,6 +17,10 @@ LOCK := $(shell cat $(CLIENT)/package-lock.json 2>/dev/null | sha256sum | cut -c
 SOURCES := $(shell find $(CLIENT) web/locale -name node_modules -prune -o -type f -print0 2>/dev/null | sort -z \
 	| xargs -0r cat | sha256sum | cut -c1-12)
 
+# Two processes, a file to one of them; the same seed, so that both collect the same tests. What measures time
+# on the wire or drives browsers runs alone afterwards.
+SPREAD := PYTHONHASHSEED=0 $(PY) -m pytest -n 2 --dist loadfile
+
 RUN_STAMP := $(VENV)/stamp-run-$(NEEDS)
 DEV_STAMP := $(VENV)/stamp-dev-$(NEEDS)
 NODE_STAMP := $(CLIENT)/node_modules/.stamp-$(LOCK)
@@ -36,7 +40,8 @@ demo: build ## play a whole consilium with synthetic participants and verify its
 build: preflight $(RUN_STAMP) client ## prepare without starting
 
 test: dev client test-parts ## run all tests (long ones are in test-long)
-	@$(PY) -m pytest -m "not long"
+	@$(SPREAD) -m "not long" --ignore tests/media --ignore tests/journeys
+	@$(PY) -m pytest -m "not long" tests/media tests/journeys
 	@npm --prefix $(CLIENT) test --if-present --silent
 
 test-long: dev client test-parts ## run soak, fuzz and fault tests that take minutes
