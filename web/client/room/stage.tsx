@@ -1,4 +1,5 @@
 // The middle of the room: chosen by the chair for all, or by me for myself, with one way back.
+import { useEffect, useRef } from "preact/hooks";
 import { ProtocolStage } from "../draft/editor";
 import { t } from "../live/words";
 import { LAYOUTS, type Layout } from "../live/wire";
@@ -36,8 +37,12 @@ function Choice() {
   const snapshot = useSnapshot();
   const common = snapshot.consilium.layout;
   const all = may(snapshot, "layout");
+  const shown = room.layout.value;
+  const row = useRef<HTMLDivElement>(null);
+  // On a small screen the row is longer than the screen: the chosen view is always seen in it.
+  useEffect(() => row.current?.querySelector("[aria-pressed=true]")?.scrollIntoView({ block: "nearest", inline: "center" }), [shown]);
   return (
-    <div class="stage-choice">
+    <div class="stage-choice" ref={row}>
       <div class="room-tabs" role="group" aria-label={t(all ? "room.layouts_all" : "room.layouts_own")}>
         {LAYOUTS.map((layout) => (
           <button key={layout} type="button" class="row" aria-pressed={room.layout.value === layout} data-testid={`layout-${layout}`}
