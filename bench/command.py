@@ -24,6 +24,7 @@ from pathlib import Path
 from uuid import UUID, uuid4
 
 from consilium import clock
+from consilium.actor import Actor
 from consilium.bootstrap import build
 from consilium.commands import Command, LowerHand, RaiseHand
 from consilium.model import (
@@ -38,7 +39,7 @@ from consilium.model import (
     Person,
     Seat,
 )
-from consilium.service import Actor, Service
+from consilium.service import Service
 from consilium.settings import Settings
 from consilium.store import Transaction
 

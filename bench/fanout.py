@@ -33,10 +33,11 @@ import aiohttp
 
 from bench.command import a_case, a_meeting, a_person, an_organisation
 from consilium import clock, supervise
+from consilium.actor import Actor
 from consilium.bootstrap import build
 from consilium.commands import Command, LowerHand, RaiseHand, SendChat
 from consilium.model import Consilium
-from consilium.service import Actor, Service
+from consilium.service import Service
 from consilium.settings import Settings
 from consilium.store import Transaction
 from consilium.store import sessions as tokens

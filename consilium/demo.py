@@ -17,12 +17,13 @@ from PIL import Image, ImageDraw, ImageFont
 
 from consilium import clock
 from consilium import commands as c
-from consilium.bootstrap import Parts
+from consilium.actor import SYSTEM, Actor
 from consilium.errors import NotFound
 from consilium.model import Organisation, Person
+from consilium.parts import Parts
 from consilium.seal.authority import DemoAuthority, OrganisationSubject
 from consilium.seal.providers import SoftwareKey, write_private
-from consilium.service import SYSTEM, Actor, Reply, Service
+from consilium.service import Reply, Service
 from consilium.store.tables import bodies, cases
 
 PASSWORD = "demonstration"  # noqa: S105  public by design: the demonstration mode says so on every page

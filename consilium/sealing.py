@@ -18,7 +18,7 @@ import msgspec
 import sqlalchemy as sa
 
 from consilium import clock
-from consilium.bootstrap import Parts
+from consilium.actor import SYSTEM
 from consilium.commands import RecordFiling, RecordSeal, RegistryFault
 from consilium.errors import Conflict, Unavailable
 from consilium.events import SigningCompleted
@@ -40,12 +40,13 @@ from consilium.filing.port import (
 from consilium.filing.remd import Remd, RemdSettings
 from consilium.filing.states import FilingState, Status
 from consilium.model import Protocol, ProtocolStatus, SignatureStatus
+from consilium.parts import Parts
 from consilium.queries.protocols import protocol_by_document
 from consilium.seal.package import DissentFile, PackageContents, PersonalSignature, write_package
 from consilium.seal.providers import SoftwareKey
 from consilium.seal.report import verify_package
 from consilium.seal.trust import TrustStore
-from consilium.service import SYSTEM, Service
+from consilium.service import Service
 from consilium.store import Reader
 from consilium.store.failpoint import failpoint
 from consilium.store.tables import journal

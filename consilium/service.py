@@ -17,26 +17,15 @@ from uuid import UUID
 import msgspec
 
 from consilium import handlers
+from consilium.actor import Actor
 from consilium.commands import Command
+from consilium.context import Context
 from consilium.errors import Conflict
 
 if TYPE_CHECKING:
-    from consilium.bootstrap import Parts
     from consilium.events import Event
+    from consilium.parts import Parts
     from consilium.store.transaction import Transaction
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Actor:
-    """Who asks: taken from the session, never from a payload. `SYSTEM` has no person."""
-
-    person_id: UUID | None
-    organisation_id: UUID | None
-    duties: frozenset[str] = frozenset()
-    name: str = ""
-
-
-SYSTEM = Actor(person_id=None, organisation_id=None, duties=frozenset({"system"}), name="system")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,16 +35,6 @@ class Reply:
     result: dict[str, Any]
     events: tuple[tuple[str, UUID, int, Event], ...] = ()
     repeated: bool = False
-
-
-@dataclass(slots=True, kw_only=True)
-class Context:
-    """What a handler works with. `parts` are the long-lived pieces made by bootstrap."""
-
-    tx: Transaction
-    actor: Actor
-    at: datetime
-    parts: Parts
 
 
 class Service:

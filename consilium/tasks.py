@@ -33,8 +33,8 @@ from kombu.exceptions import OperationalError
 
 from consilium import bootstrap, clock
 from consilium import log as logs
-from consilium.bootstrap import Parts
 from consilium.errors import ConsiliumError
+from consilium.parts import Parts
 from consilium.settings import Settings, SettingsError
 from consilium.store import NotDurable, outbox, sessions
 from consilium.store.failpoint import failpoint

@@ -10,9 +10,9 @@ from getpass import getpass
 from uuid import uuid4
 
 from consilium import bootstrap, clock, supervise
-from consilium.bootstrap import Parts
 from consilium.errors import ConsiliumError
 from consilium.model import Organisation, Person
+from consilium.parts import Parts
 from consilium.settings import Settings
 from consilium.store import NotDurable, Reader
 
@@ -80,8 +80,9 @@ def add_user(settings: Settings, organisation: str, fields: Mapping[str, object]
     """Add a person to the organisation named by id or name; the password is asked for, never an argument."""
     import msgspec
 
+    from consilium.actor import SYSTEM
     from consilium.commands import AddPerson
-    from consilium.service import SYSTEM, Service
+    from consilium.service import Service
 
     with opened(settings) as parts:
         with parts.store.read() as reader:

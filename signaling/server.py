@@ -17,13 +17,14 @@ import sqlalchemy as sa
 from aiohttp import web
 from socketio.exceptions import ConnectionRefusedError as Refused
 
+from consilium.actor import SYSTEM, Actor
 from consilium.clock import now
 from consilium.commands import LosePresence
 from consilium.errors import CODES, ConsiliumError, Forbidden, Invalid
 from consilium.handlers.meeting import touch
 from consilium.model import Admission, Consilium, Person
 from consilium.rules import access
-from consilium.service import SYSTEM, Actor, Service
+from consilium.service import Service
 from consilium.settings import Settings
 from consilium.snapshot import load, public, snapshot
 from consilium.store import sessions as tokens

@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from consilium.service import Actor
+from consilium.actor import Actor
 from signaling.limits import Limits
 
 GRACE = 20.0

@@ -9,8 +9,9 @@ from uuid import UUID, uuid4
 
 from consilium import clock, demo
 from consilium import commands as c
+from consilium.actor import SYSTEM, Actor
 from consilium.model import Consilium
-from consilium.service import SYSTEM, Actor, Reply, Service
+from consilium.service import Reply, Service
 
 ROLES = {
     "chair": "chair",

@@ -16,11 +16,12 @@ from pycrdt import Doc, Text
 
 from consilium import clock, demo
 from consilium import commands as c
-from consilium.bootstrap import Parts
+from consilium.actor import Actor
 from consilium.errors import ConsiliumError
 from consilium.model import Body, Case, Consilium, Person, Protocol
+from consilium.parts import Parts
 from consilium.seal.providers import SoftwareKey
-from consilium.service import Actor, Service
+from consilium.service import Service
 
 BOARD = (("chair", "chair"), ("deputy", "deputy"), ("secretary", "secretary"), ("member1", "member"))
 CONSULTATION = (("member1", "consultant"), ("ivanova", "attending"))

@@ -14,11 +14,11 @@ from uuid import UUID
 
 from aiohttp import web
 
+from consilium.actor import Actor
 from consilium.directory import passwords
 from consilium.errors import NotFound, Unauthenticated
 from consilium.events import SignedIn, SignedOut, SignInRefused
 from consilium.model import Organisation, Person
-from consilium.service import Actor
 from consilium.settings import Settings
 from consilium.store import Reader, Store, Transaction, sessions
 from web.site import SESSIONS_SEEN, Caller, site

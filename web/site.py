@@ -8,8 +8,9 @@ from uuid import UUID
 
 from aiohttp import web
 
+from consilium.actor import Actor
 from consilium.model import Person
-from consilium.service import Actor, Service
+from consilium.service import Service
 from consilium.settings import Settings
 from web.i18n import Language, Texts, known, preferred, texts
 from web.limits import Limits

@@ -9,7 +9,7 @@ from consilium.commands import Command
 from consilium.handlers import decision, directory, meeting, protocol, requests, schedule
 
 if TYPE_CHECKING:
-    from consilium.service import Context
+    from consilium.context import Context
 
 Handler = Callable[["Context", Any], dict[str, Any]]
 

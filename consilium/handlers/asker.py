@@ -11,7 +11,7 @@ from consilium.errors import Forbidden, Unauthenticated
 from consilium.model import Person
 
 if TYPE_CHECKING:
-    from consilium.service import Context
+    from consilium.context import Context
 
 Table = dict[type[Command], Callable[["Context", Any], dict[str, Any]]]
 """Command -> handler, of one topic."""

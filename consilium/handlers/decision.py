@@ -13,7 +13,7 @@ from consilium.model import AgendaItem, Ballot, Choice, Consilium, ItemStatus, P
 from consilium.rules import access, opinion, voting
 
 if TYPE_CHECKING:
-    from consilium.service import Context
+    from consilium.context import Context
 
 
 def propose(context: Context, command: c.ProposeResolution) -> dict[str, Any]:

@@ -31,7 +31,7 @@ from consilium.seal.errors import RequestRefused
 from consilium.store.tables import people
 
 if TYPE_CHECKING:
-    from consilium.service import Context
+    from consilium.context import Context
 
 
 def change_settings(context: Context, command: c.ChangeSettings) -> dict[str, Any]:

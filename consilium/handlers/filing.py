@@ -42,7 +42,7 @@ from consilium.model import Case, CaseStatus, FilingStatus, Protocol
 from consilium.rules import signing
 
 if TYPE_CHECKING:
-    from consilium.service import Context
+    from consilium.context import Context
 
 SHOWN: dict[Status, FilingStatus] = {
     Status.QUEUED: FilingStatus.QUEUED,

@@ -24,8 +24,8 @@ from consilium.model import (
 from consilium.rules import access, agenda, floor, lobby
 
 if TYPE_CHECKING:
-    from consilium.bootstrap import Parts
-    from consilium.service import Context
+    from consilium.context import Context
+    from consilium.parts import Parts
 
 
 def enter(context: Context, command: c.EnterConsilium) -> dict[str, Any]:

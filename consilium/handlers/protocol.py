@@ -44,7 +44,7 @@ from consilium.seal.names import ExpectedSigner
 from consilium.seal.verify import VerifiedSignature, verify
 
 if TYPE_CHECKING:
-    from consilium.service import Context
+    from consilium.context import Context
 
 
 # --- drafting -------------------------------------------------------------------------------------

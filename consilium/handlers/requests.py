@@ -14,7 +14,7 @@ from consilium.model import Case, Consilium, Organisation, Person
 from consilium.rules import request
 
 if TYPE_CHECKING:
-    from consilium.service import Context
+    from consilium.context import Context
 
 STARTS = (
     (b"%PDF-", "application/pdf"),

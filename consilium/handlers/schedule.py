@@ -16,7 +16,7 @@ from consilium.rules import schedule
 from consilium.rules.schedule import Plan, Sitting
 
 if TYPE_CHECKING:
-    from consilium.service import Context
+    from consilium.context import Context
 
 
 def schedule_consilium(context: Context, command: c.ScheduleConsilium) -> dict[str, Any]:

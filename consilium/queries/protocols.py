@@ -37,7 +37,7 @@ from consilium.store import Reader
 from consilium.store.tables import dissent_papers, protocols, signatures
 
 if TYPE_CHECKING:
-    from consilium.bootstrap import Parts
+    from consilium.parts import Parts
 
 
 def seen_protocol(

@@ -24,7 +24,7 @@ from consilium.events import EVENTS, Event
 from consilium.store.tables import journal, journal_heads
 
 if TYPE_CHECKING:
-    from consilium.service import Actor
+    from consilium.actor import Actor
 
 log = logging.getLogger(__name__)
 

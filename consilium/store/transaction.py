@@ -31,7 +31,7 @@ from consilium.store.tables import (
 )
 
 if TYPE_CHECKING:
-    from consilium.service import Actor
+    from consilium.actor import Actor
 
 T = TypeVar("T")
 # `commands` has no NULL in its key: the system has an id of its own there.

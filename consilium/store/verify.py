@@ -30,7 +30,7 @@ from consilium.store.tables import anchors, journal, journal_heads
 from consilium.store.transaction import Reader, Transaction
 
 if TYPE_CHECKING:
-    from consilium.bootstrap import Parts
+    from consilium.parts import Parts
 
 log = logging.getLogger(__name__)
 

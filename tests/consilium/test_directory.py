@@ -8,10 +8,10 @@ import pytest
 
 from consilium import commands as c
 from consilium import demo
+from consilium.actor import SYSTEM, Actor
 from consilium.directory import passwords
 from consilium.errors import Forbidden, Unauthenticated
 from consilium.seal.providers import SoftwareKey
-from consilium.service import SYSTEM, Actor
 from tests.people import World
 
 NMIC, REGION = demo.ORGANISATIONS["nmic"].id, demo.ORGANISATIONS["region"].id

@@ -12,12 +12,12 @@ from lxml import etree
 
 from consilium import commands as c
 from consilium import demo, drafts, sealing
+from consilium.actor import SYSTEM
 from consilium.errors import Conflict, ConsiliumError, NotFound
 from consilium.filing.callback import CallbackResult
 from consilium.filing.port import Registered, RegistryError, Rejected
 from consilium.model import CaseStatus, FilingStatus, Protocol, ProtocolStatus, SignatureStatus
 from consilium.seal.report import verify_package
-from consilium.service import SYSTEM
 from consilium.store.failpoint import failpoint
 from tests.people import World, typed
 

@@ -19,8 +19,9 @@ from aiohttp.test_utils import unused_port
 
 from consilium import bootstrap, clock, demo
 from consilium import commands as c
+from consilium.actor import Actor
 from consilium.model import Person
-from consilium.service import Actor, Service
+from consilium.service import Service
 from consilium.settings import Settings
 from consilium.store import sessions as tokens
 from signaling import wire

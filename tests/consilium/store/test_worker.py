@@ -15,7 +15,7 @@ import pytest
 import sqlalchemy as sa
 
 from consilium import bootstrap, clock, tasks
-from consilium.bootstrap import Parts
+from consilium.parts import Parts
 from consilium.settings import Settings
 from consilium.store import outbox
 from consilium.store.tables import anchors, counters
@@ -166,8 +166,8 @@ def test_a_running_row_is_kept_beyond_its_first_lease(parts: Parts, tmp_path: Pa
 
 
 def test_anchors_are_written_by_the_worker_itself(parts: Parts, monkeypatch: pytest.MonkeyPatch) -> None:
+    from consilium.actor import SYSTEM
     from consilium.events import RequestAccepted
-    from consilium.service import SYSTEM
     from consilium.store.verify import verify
 
     world = make_world(parts.store)

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from consilium import clock
-from consilium.bootstrap import Parts
 from consilium.errors import Conflict, Unavailable
+from consilium.parts import Parts
 from consilium.store import outbox
 
 # Set by a test, waited for by `stall`.
