@@ -202,7 +202,7 @@ async def test_how_somebody_voted_is_hidden_until_the_close(hall):
     deputy = others["deputy"]
     await deputy.until(lambda me: me.state["decision"]["ballot"]["voted"])
     assert "against" not in str(deputy.state["decision"])
-    cast = next(message for message in deputy.seen if message["name"] == "VoteCast")
+    cast = await deputy.until(lambda me: next((m for m in me.seen if m["name"] == "VoteCast"), None))
     assert set(cast["data"]) == {"ballot", "seat"}
     mine = await others["member1"].until(lambda me: me.state["me"]["vote"])
     assert mine["choice"] == "against"
