@@ -242,7 +242,9 @@ async def write_together(table: Table) -> None:
     table.protocol = await chair.attribute("[data-testid=protocol]", "data-protocol")
     course = "document.querySelector('[data-testid=section-course]')"
     assert await member.evaluate(f"{course}.readOnly")
-    await chair.until(f"{course}.value.includes({json.dumps(FIELDS['course'])})", "the course as it was asked")
+    await chair.until(
+        f"{course}.value.includes({json.dumps(FIELDS['course'])})", "the course as it was asked"
+    )
     await asyncio.gather(
         chair.write("[data-testid=section-course]", COURSE),
         write_section(table.secretary, table.protocol, "state", STATE),
