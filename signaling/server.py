@@ -308,9 +308,8 @@ class Signaling:
 
     async def _keep_up(self) -> None:
         for room in list(self.sessions.rooms.values()):
-            present = [seat for seat, one in room.connections.items() if one.admitted]
-            if present:
-                await self.calls.run(touch, self.service.parts, room.id, present, now())
+            if room.connections:
+                await self.calls.run(touch, self.service.parts, room.id, list(room.connections), now())
                 await self.sio.emit("presence", {"people": room.devices()}, room=str(room.id))
         connections = list(self.sessions.by_sid.values())
         alive = await self.calls.run(self._alive, {one.session_id for one in connections})
@@ -336,10 +335,10 @@ class Signaling:
                 log.exception("looking for the lost failed")
 
     def _unheard(self) -> list[tuple[UUID, UUID, datetime]]:
-        """Seats the database calls present without a heartbeat in the grace, from any server."""
+        """Seats the database calls present or waiting without a heartbeat in the grace, from any server."""
         at = now()
         query = sa.select(seats.c.consilium_id, seats.c.id, seats.c.last_seen).where(
-            seats.c.online,
+            sa.or_(seats.c.online, seats.c.admission == Admission.WAITING),
             sa.or_(seats.c.last_seen.is_(None), seats.c.last_seen < at - timedelta(seconds=GRACE)),
         )
         with self.service.parts.store.read() as reader:

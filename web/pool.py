@@ -40,7 +40,9 @@ class Pool:
         )
         future.add_done_callback(self._done)
         try:
-            return await asyncio.wait_for(asyncio.shield(future), TIMEOUT)
+            # Not wait_for: in Python 3.11 it may swallow a cancellation that comes with the result.
+            async with asyncio.timeout(TIMEOUT):
+                return await asyncio.shield(future)
         except TimeoutError:
             raise Unavailable("unknown") from None
 

@@ -14,6 +14,7 @@ from consilium.events import Event
 from consilium.handlers import protocol
 from consilium.handlers.asker import Table, tidied
 from consilium.model import (
+    Admission,
     Case,
     CaseStatus,
     ChatMessage,
@@ -216,7 +217,7 @@ def touch(parts: Parts, consilium_id: UUID, seats: Iterable[UUID], at: datetime)
     wanted = set(seats)
     with parts.store.write(at) as tx:
         for seat in tx.consilium(consilium_id).seats:
-            if seat.id in wanted and seat.online:
+            if seat.id in wanted and (seat.online or seat.admission is Admission.WAITING):
                 seat.last_seen = at
         tx.commit()
 

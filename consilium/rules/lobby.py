@@ -63,11 +63,13 @@ def deny(consilium: Consilium, by: Seat, seat: Seat, reason: str, at: datetime) 
 
 def leave(consilium: Consilium, seat: Seat, at: datetime, *, lost: bool) -> list[Event]:
     """End a stay. A lost person keeps seat, role, hand and ballot; one who leaves lowers his hand."""
+    if lost and _seen_since(seat, at):
+        return []
     if seat.admission is Admission.WAITING:
         seat.admission = Admission.OUTSIDE
         seat.waiting_since = None
         return [events.ParticipantLeft(seat=seat.id, left_at=at, lost=lost)]
-    if not seat.online or (lost and _seen_since(seat, at)):
+    if not seat.online:
         return []
     seat.online = False
     seat.last_seen = at
@@ -162,7 +164,7 @@ def _wait(seat: Seat, at: datetime) -> list[Event]:
     if seat.admission is Admission.WAITING:
         return []
     seat.admission = Admission.WAITING
-    seat.waiting_since = at
+    seat.waiting_since = seat.last_seen = at
     return [events.SeatWaiting(seat=seat.id)]
 
 

@@ -110,6 +110,16 @@ def test_a_sign_of_life_elsewhere_overrules_a_late_report_of_loss():
     assert member.online
 
 
+def test_somebody_lost_in_the_lobby_waits_no_longer_unless_heard_since():
+    one = consilium()
+    member = seat(one, "member")
+    lobby.enter(one, member, NOON)
+    assert lobby.leave(one, member, later(-1), lost=True) == []
+    assert member.admission is Admission.WAITING
+    assert names(lobby.leave(one, member, later(5), lost=True)) == ["ParticipantLeft"]
+    assert member.admission is Admission.OUTSIDE
+
+
 def test_the_chair_is_offered_to_the_deputy_then_to_the_next_voting_member():
     one = meeting()
     chair, deputy, member = seat(one, "chair"), seat(one, "deputy"), seat(one, "member")

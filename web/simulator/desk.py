@@ -73,7 +73,8 @@ class Desk:
         soonest = await asyncio.to_thread(self.archive.next_due)
         pause = None if soonest is None else max(0.0, soonest - now().timestamp())
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._wake.wait(), pause)
+            async with asyncio.timeout(pause):
+                await self._wake.wait()
 
     async def _handle(self, session: aiohttp.ClientSession, entry: Entry) -> None:
         try:
