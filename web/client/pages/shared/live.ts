@@ -3,10 +3,16 @@ import { Live } from "../../live/socket";
 
 const EVERY = 30_000;
 let running = false;
+/** Something changed while the page was being fetched: what came may be older than that. */
+let again = false;
 
 /** Replaces each `[data-part]` by its newer self, unless somebody is typing in it. */
 export async function refresh(): Promise<void> {
-  if (running || document.hidden || document.querySelector("dialog[open]")) return;
+  if (document.hidden || document.querySelector("dialog[open]")) return;
+  if (running) {
+    again = true;
+    return;
+  }
   running = true;
   try {
     const answer = await fetch(location.href, { headers: { Accept: "text/html", "X-Consilium-Background": "1" }, credentials: "same-origin" });
@@ -16,6 +22,10 @@ export async function refresh(): Promise<void> {
     // Offline: the next hint or the next half minute tries again.
   } finally {
     running = false;
+  }
+  if (again) {
+    again = false;
+    await refresh();
   }
 }
 
