@@ -11,6 +11,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import json
+import logging
 import os
 import re
 import subprocess
@@ -26,7 +27,9 @@ from consilium.errors import Invalid, NotFound, Unavailable
 from consilium.records import inspect
 
 _DIGEST = re.compile(r"[0-9a-f]{64}")
-_INSPECT_SECONDS = 10.0  # wall clock; the CPU limit of two seconds usually comes first
+log = logging.getLogger(__name__)
+
+_INSPECT_SECONDS = 10.0  # wall clock; two seconds of CPU end it first unless the machine is drowned
 _CHUNK = 1024 * 1024
 
 
@@ -189,7 +192,8 @@ def look_at(path: Path) -> str:
     """The media type found by content, in a process of its own.
 
     Raises Invalid("file_type_refused") for a kind that is not taken and Invalid("file_refused", reason=...) for
-    one that is, but damaged, encrypted, active or built to exhaust its reader.
+    one that is, but damaged, encrypted, active or built to exhaust its reader; Unavailable("busy") when the
+    machine is too slow to tell.
     """
     reason = "resources"
     try:
@@ -207,9 +211,13 @@ def look_at(path: Path) -> str:
                 return str(verdict["media_type"])
             reason = str(verdict["reason"])
         elif done.returncode > 0:
-            reason = "damaged"  # a parser stumbled; ended by a signal means a limit
+            reason = "damaged"  # a parser stumbled
+        else:
+            log.warning("records.inspection_ended", extra={"signal": -done.returncode})  # a limit was reached
     except subprocess.TimeoutExpired:
-        pass  # it outlived its wall clock: the same as outliving its CPU
+        # Two seconds of CPU would have ended it long before: the machine is at fault, not the file.
+        log.warning("records.inspection_slow", extra={"seconds": _INSPECT_SECONDS})
+        raise Unavailable("busy") from None
     if reason in {"type", "polyglot", "empty"}:
         raise Invalid("file_type_refused", reason=reason)
     raise Invalid("file_refused", reason=reason)

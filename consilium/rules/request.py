@@ -229,8 +229,14 @@ def snils_is_valid(snils: str) -> bool:
 
 
 def missing_to_send(case: Case) -> list[str]:
-    """Names of the mandatory fields that are empty, in the order of the form."""
+    """Names of the mandatory fields that are empty, in the order of the form.
+
+    An oncological protocol (kind 371) is not registered without the patient's СНИЛС (НСИ 11.1520), and
+    after the signing it would be too late to ask.
+    """
     missing = [name for name in REQUIRED_TO_SEND if not _filled(_value(case, name))]
+    if case.wants_kind == "oncological" and not case.patient.snils:
+        missing.append("snils")
     if case.goal_code == codes.OTHER_GOAL and not _filled(case.goal_text):
         missing.append("goal_text")
     return missing

@@ -362,3 +362,12 @@ def test_errors_are_of_the_kinds_that_edges_expect():
     assert issubclass(type(refused("forbidden", request.accept, case(S.SENT), AUTHOR)), Forbidden)
     assert issubclass(type(refused("wrong_step", request.accept, case(S.ACCEPTED), COORDINATOR)), Conflict)
     assert issubclass(type(refused("field_required", send, case(question=""))), Invalid)
+
+
+def test_an_oncological_request_does_not_leave_without_the_snils_the_registry_will_ask_for():
+    one = case(wants_kind="oncological")
+    assert request.missing_to_send(one) == []
+    one.patient.snils = ""
+    assert request.missing_to_send(one) == ["snils"]
+    one.wants_kind = "general"
+    assert request.missing_to_send(one) == []
