@@ -12,7 +12,7 @@ import pytest
 from consilium import commands, errors, events, model
 from consilium.rules import codes, kinds
 from consilium.rules.request import REQUIRED_TO_SEND
-from web.i18n import LANGUAGES, texts
+from web.i18n import LANGUAGES, ZONE, texts
 
 WEB = Path(__file__).resolve().parents[2] / "web"
 PLACE = re.compile(r"{(\w+)}")
@@ -126,3 +126,8 @@ def test_times_are_shown_in_the_zone_of_the_installation() -> None:
 def test_sizes_are_told_in_words_of_the_language() -> None:
     assert texts("ru").size(1536) == "1,5 КБ"
     assert texts("en").size(3 * 2**20) == "3 MB"
+
+
+def test_the_room_and_the_pages_show_the_same_wall_clock() -> None:
+    words = (WEB / "client" / "live" / "words.ts").read_text(encoding="utf-8")
+    assert f'const ZONE = "{ZONE.key}";' in words

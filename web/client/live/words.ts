@@ -49,8 +49,11 @@ export function refusal(code: string, message = "", details: Values = {}): strin
 
 const locale = (): string => (language.value === "ru" ? "ru-RU" : "en-GB");
 
+/** The installation's wall clock, the same as of the pages (web/i18n.py; a test compares), wherever the reader is. */
+const ZONE = "Europe/Moscow";
+
 export function clock(at: string | number | Date): string {
-  return new Intl.DateTimeFormat(locale(), { hour: "2-digit", minute: "2-digit" }).format(new Date(at));
+  return new Intl.DateTimeFormat(locale(), { hour: "2-digit", minute: "2-digit", timeZone: ZONE }).format(new Date(at));
 }
 
 export function day(at: string): string {
