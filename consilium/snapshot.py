@@ -22,8 +22,12 @@ from consilium.model import (
     Ballot,
     Case,
     Consilium,
+    DissentPaper,
     Protocol,
+    ProtocolStatus,
     Seat,
+    Signature,
+    SignatureStatus,
 )
 from consilium.rules import access, floor, kinds, voting
 
@@ -88,6 +92,8 @@ SECTIONS: dict[type[Event], frozenset[str]] = {
     events.ProtocolFrozen: frozenset({"protocols"}),
     events.SignatureAttached: frozenset({"protocols"}),
     events.SignatureDeclined: frozenset({"protocols"}),
+    events.DissentSigned: frozenset({"protocols"}),
+    events.DissentReleased: frozenset({"protocols"}),
     events.SignerReleased: frozenset({"protocols"}),
     events.ProtocolReopened: frozenset({"protocols"}),
     events.SigningCompleted: frozenset({"protocols"}),
@@ -451,10 +457,19 @@ def _protocols(scene: Scene, seat: Seat) -> list[dict[str, Any]]:
             "status": one.status,
             "version": one.version,
             "digest": one.digest,
+            "awaits_me": _awaits(one, seat),
         }
         for one in scene.protocols
         if access.sees(seat, one.item_id)
     ]
+
+
+def _awaits(protocol: Protocol, seat: Seat) -> bool:
+    """Whether this seat's signature, on the protocol or on its own dissent, is still to come."""
+    papers: list[Signature | DissentPaper] = [*protocol.current_signatures(), *protocol.current_dissents()]
+    return protocol.status is ProtocolStatus.SIGNING and any(
+        one.seat_id == seat.id and one.status is SignatureStatus.AWAITED for one in papers
+    )
 
 
 _MAKERS: dict[str, Callable[[Scene, Seat], Section]] = {

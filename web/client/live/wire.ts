@@ -209,6 +209,7 @@ export interface ProtocolRow {
   status: "drafting" | "signing" | "sealing" | "sealed";
   version: number;
   digest: string;
+  awaits_me: boolean;
 }
 
 export interface Snapshot {

@@ -113,6 +113,10 @@ export async function take(room: Room, next: Primary): Promise<void> {
     if (step.focus) focusOn(step.focus);
     return;
   }
+  if (step.do === "open") {
+    window.open(step.href, "_blank", "noopener");
+    return;
+  }
   const run = async (): Promise<void> => {
     if ((await room.act(step.name, step.fields)) && step.then) await room.look(step.then);
   };

@@ -8,7 +8,8 @@ export type Confirm = "close_vote" | "close_item" | "close_room";
 /** `then`: the view that goes to everybody with it. */
 export type Step =
   | { do: "command"; name: string; fields: Record<string, unknown>; confirm?: Confirm; then?: Layout }
-  | { do: "look"; at: Layout; focus?: string };
+  | { do: "look"; at: Layout; focus?: string }
+  | { do: "open"; href: string };
 
 export interface Primary {
   key: string; // catalogue: room.next.<key>
@@ -34,6 +35,12 @@ function look(key: string, at: Layout, focus?: string, values = {}): Primary {
   return { key, values, step: focus ? { do: "look", at, focus } : { do: "look", at } };
 }
 
+/** A frozen protocol that waits for my signature: it is read and signed on a page of its own. */
+function signing(snapshot: Snapshot): Primary | null {
+  const paper = snapshot.protocols.find((one) => one.awaits_me);
+  return paper ? { key: "sign", values: { number: paper.number }, step: { do: "open", href: `/protocols/${paper.id}` } } : null;
+}
+
 /** What opening a vote lacks, or nothing. */
 export function quorumBlock(snapshot: Snapshot): Primary["blocked"] {
   const { present, need, reached } = snapshot.quorum;
@@ -52,6 +59,8 @@ export function primary(snapshot: Snapshot): Primary | null {
   if (may(snapshot, "edit_protocol") && snapshot.protocols.some((one) => one.status === "drafting")) {
     return look("protocol", "protocol");
   }
+  const paper = currentItem(snapshot) ? null : signing(snapshot);
+  if (paper) return paper;
   if (may(snapshot, "hand")) {
     return myHand(snapshot)
       ? command("lower_hand", "hand.lower", {})
@@ -98,6 +107,6 @@ function betweenCases(snapshot: Snapshot): Primary | null {
   if (snapshot.protocols.some((one) => one.status === "drafting") && snapshot.consilium.layout !== "protocol") {
     return look("protocol", "protocol");
   }
-  if (!may(snapshot, "close_room")) return null;
+  if (!may(snapshot, "close_room")) return signing(snapshot);
   return confirmed(command("close_room", "room.close", {}), "close_room");
 }
