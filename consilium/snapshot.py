@@ -55,6 +55,8 @@ ALL = frozenset(
 _ROOM = frozenset({"consilium", "me", "people", "lobby", "quorum"})
 _STAGE = ALL - {"lobby", "chat"}
 
+_OF_CASES = frozenset({"lobby", "agenda", "case"})
+
 SECTIONS: dict[type[Event], frozenset[str]] = {
     events.ConsiliumScheduled: ALL,
     events.ConsiliumRescheduled: frozenset({"consilium"}),
@@ -116,12 +118,17 @@ class Scene:
     at: datetime
 
 
-def load(reader: Reader, consilium_id: UUID, at: datetime) -> Scene:
-    """Read the scene. The number is read first: a later event is sent again, never missed."""
+def load(reader: Reader, consilium_id: UUID, at: datetime, names: frozenset[str] = ALL) -> Scene:
+    """Read what the named sections are made from. The number is read first: a later event is sent again."""
     seq = reader.head("consilium", consilium_id)
     consilium = reader.consilium(consilium_id)
-    cases = {item.case_id: reader.case(item.case_id) for item in consilium.agenda}
-    protocols = [reader.protocol(i.protocol_id) for i in consilium.agenda if i.protocol_id is not None]
+    agenda = consilium.agenda
+    cases = {item.case_id: reader.case(item.case_id) for item in agenda} if names & _OF_CASES else {}
+    protocols = (
+        [reader.protocol(item.protocol_id) for item in agenda if item.protocol_id is not None]
+        if "protocols" in names
+        else []
+    )
     return Scene(consilium=consilium, cases=cases, protocols=protocols, seq=seq, at=at)
 
 

@@ -119,8 +119,8 @@ class Broadcast:
 
     async def _speak(self, room: Room, rows: list[Entry]) -> None:
         """All rows of one consilium; the last carries the patch of everything they touched."""
-        scene = await self._calls.run(self._load, room.id)
         names = _touched(rows)
+        scene = await self._calls.run(self._load, room.id, names)
         room.presenters = access.presenters(scene.consilium)
         for connection in list(room.connections.values()):
             seat = scene.consilium.seat(connection.seat)
@@ -182,7 +182,7 @@ class Broadcast:
             room = self._sessions.rooms.get(room_id) if names and room_id else None
             if room is None:
                 continue
-            scene = await self._calls.run(self._load, room.id)
+            scene = await self._calls.run(self._load, room.id, names)
             for connection in list(room.connections.values()):
                 seat = scene.consilium.seat(connection.seat)
                 if seat is None or not connection.admitted:
@@ -226,9 +226,9 @@ class Broadcast:
             for connection in list(room.connections.values()):
                 await self._emit("head", {"seq": head}, connection.sid)
 
-    def _load(self, consilium_id: UUID) -> snapshot.Scene:
+    def _load(self, consilium_id: UUID, names: frozenset[str]) -> snapshot.Scene:
         with self._store.read() as reader:
-            return snapshot.load(reader, consilium_id, now())
+            return snapshot.load(reader, consilium_id, now(), names)
 
     def _head(self, consilium_id: UUID) -> int:
         with self._store.read() as reader:

@@ -194,10 +194,10 @@ async def test_a_database_that_fails_for_a_while_loses_no_event(hall, monkeypatc
     deputy, broadcast = socks["deputy"], hall.signaling.broadcast
     start, load, failures = deputy.seq, broadcast._load, iter([True, True])
 
-    def fails_twice(consilium: UUID) -> Any:
+    def fails_twice(consilium: UUID, names: frozenset[str]) -> Any:
         if next(failures, False):
             raise OperationalError("SELECT", {}, Exception("connection lost"))
-        return load(consilium)
+        return load(consilium, names)
 
     monkeypatch.setattr(broadcast, "_load", fails_twice)
     for text in ("раз", "два", "три"):
@@ -218,10 +218,10 @@ async def test_one_room_that_cannot_be_read_does_not_silence_the_others(hall, mo
     other = await hall.socket("chair")
     other_deputy = await hall.socket("deputy")
 
-    def one_fails(consilium: UUID) -> Any:
+    def one_fails(consilium: UUID, names: frozenset[str]) -> Any:
         if consilium == first:
             raise OperationalError("SELECT", {}, Exception("damaged page"))
-        return load(consilium)
+        return load(consilium, names)
 
     monkeypatch.setattr(broadcast, "_load", one_fails)
     await socks["chair"].call("chat.send", text="сюда не дойдёт")
