@@ -244,7 +244,7 @@ def _commission(service: Service, at: datetime) -> None:
             return
     since = at.date() - timedelta(days=200)
     members = [
-        c.BodySeat(person=person_id(service, login), role=role, since=since)  # type: ignore[arg-type]
+        c.BodySeat(person=person_id(service, login), role=role, since=since)  # type: ignore[arg-type]  # roles of the table above, a str to the checker
         for login, role in COMMISSION
     ]
     substitute = c.BodySeat(

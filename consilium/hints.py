@@ -133,7 +133,7 @@ def _opener(settings: Settings | None) -> Callable[[], AbstractContextManager[_L
 class _RedisLine:
     def __init__(self, client: redis.Redis) -> None:
         self.client = client
-        self.heard = client.pubsub(ignore_subscribe_messages=True)  # type: ignore[no-untyped-call]
+        self.heard = client.pubsub(ignore_subscribe_messages=True)  # type: ignore[no-untyped-call]  # redis leaves it untyped
         self.heard.subscribe(CHANNEL)
 
     def tell(self, origin: str) -> None:

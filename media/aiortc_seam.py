@@ -273,10 +273,10 @@ class RelayPeerConnection(RTCPeerConnection):
     def _RTCPeerConnection__createTransceiver(  # noqa: N802 - overrides a mangled name
         self, direction: str, kind: str, sender_track: None = None
     ) -> RTCRtpTransceiver:
-        create = super()._RTCPeerConnection__createTransceiver  # type: ignore[misc]
+        create = super()._RTCPeerConnection__createTransceiver  # type: ignore[misc]  # private name
         transceiver: RTCRtpTransceiver = create(direction=direction, kind=kind, sender_track=sender_track)
-        transceiver.sender.send = _ignore  # type: ignore[method-assign]
-        transceiver.receiver.receive = _ignore  # type: ignore[method-assign]
+        transceiver.sender.send = _ignore  # type: ignore[method-assign]  # see above
+        transceiver.receiver.receive = _ignore  # type: ignore[method-assign]  # see above
         transceiver._preferred_codecs = self.codecs.get(kind, [])
         return transceiver
 
@@ -302,7 +302,7 @@ class RelayPeerConnection(RTCPeerConnection):
 
     async def _RTCPeerConnection__connect(self) -> None:  # noqa: N802 - the same
         with contextlib.suppress(InvalidStateError):  # closed while connecting; nobody awaits this task
-            await super()._RTCPeerConnection__connect()  # type: ignore[misc]
+            await super()._RTCPeerConnection__connect()  # type: ignore[misc]  # private name
 
     @property
     def dtls(self) -> RelayDtls:

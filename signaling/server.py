@@ -174,7 +174,6 @@ class Signaling:
             session_id=proven.session_id,
             consilium=proven.consilium_id,
             seat=seat.id if seat else None,
-            language=person.language,
             last_seen=now(),
         )
 

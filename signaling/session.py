@@ -30,7 +30,6 @@ class Connection:
     consilium: UUID | None = None
     seat: UUID | None = None
     admitted: bool = False
-    language: str = "ru"
     limits: Limits = field(default_factory=Limits)
     drafts: set[UUID] = field(default_factory=set)
     devices: dict[str, bool] = field(default_factory=dict)

@@ -122,7 +122,7 @@ class World:
     ) -> c.ScheduleConsilium:
         """The command of a coordinator; the attending doctor is added by the rules."""
         roles = CONSULTATION if kind == "consultation" else () if kind == "commission" else BOARD
-        seats = [c.SeatPlan(person=self.id(login), role=role) for login, role in roles]  # type: ignore[arg-type]
+        seats = [c.SeatPlan(person=self.id(login), role=role) for login, role in roles]
         values: dict[str, Any] = {
             "kind": kind,
             "organisation": demo.ORGANISATIONS["nmic"].id,

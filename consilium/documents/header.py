@@ -94,7 +94,7 @@ def coded(
 
 def document_element() -> etree._Element:
     """ClinicalDocument with what is the same in every document."""
-    document = etree.Element(f"{{{V3}}}ClinicalDocument", nsmap=NAMESPACES)  # type: ignore[arg-type]
+    document = etree.Element(f"{{{V3}}}ClinicalDocument", nsmap=NAMESPACES)  # type: ignore[arg-type]  # the stubs do not know the default namespace
     add(document, "realmCode", code="RU")
     add(document, "typeId", root="2.16.840.1.113883.1.3", extension="POCD_MT000040")
     return document

@@ -24,7 +24,7 @@ def main(message: str) -> None:
             written = command.revision(config, message, autogenerate=True, rev_id=number)
             turn.rollback()
         made.dispose()
-    sys.stdout.write(f"{Path(written.path).name}\n")  # type: ignore[union-attr]
+    sys.stdout.write(f"{Path(written.path).name}\n")  # type: ignore[union-attr]  # one revision is asked for, one is written
 
 
 if __name__ == "__main__":

@@ -58,7 +58,7 @@ def _require_unlisted(links: tuple[bytes, ...], trust: TrustStore) -> None:
     for link, issuer in pairwise(load_der_x509_certificate(der) for der in links):
         for listed in lists:
             entry = listed.get_revoked_certificate_by_serial_number(link.serial_number)
-            if entry is not None and listed.is_signature_valid(issuer.public_key()):  # type: ignore[arg-type]
+            if entry is not None and listed.is_signature_valid(issuer.public_key()):  # type: ignore[arg-type]  # kinds of key that cannot sign are refused before
                 raise SignatureRefused("REVOKED", since=entry.revocation_date_utc)
 
 

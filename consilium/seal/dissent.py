@@ -30,7 +30,7 @@ class Dissent:
 
 def render_dissent(dissent: Dissent) -> bytes:
     """The bytes that the author signs: UTF-8 XML. Characters XML cannot carry are refused (DISSENT_FORMAT)."""
-    root = etree.Element(f"{{{NAMESPACE}}}dissent", nsmap={None: NAMESPACE})  # type: ignore[dict-item]
+    root = etree.Element(f"{{{NAMESPACE}}}dissent", nsmap={None: NAMESPACE})  # type: ignore[dict-item]  # the stubs do not know the default namespace
     protocol = _child(root, "protocol", dissent.document_id)
     protocol.set("sha256", dissent.protocol_sha256)
     author = _child(root, "author", dissent.author)

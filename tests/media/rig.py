@@ -213,7 +213,7 @@ class Participant:
         answer = await self.relay.ask(
             "subscribe.answer", **self.where, sdp=self.receiving.localDescription.sdp
         )
-        self.slots = list(answer["slots"])  # type: ignore[call-overload]
+        self.slots = list(answer["slots"])
 
     async def connected(self, pc: str) -> None:
         await self.relay.events.wait(

@@ -46,7 +46,7 @@ class Stage:
     def planned(self) -> UUID:
         """A general consilium over the demonstration's sent case, in ten minutes."""
         case = self.accepted()
-        seats = [c.SeatPlan(person=self.person(login), role=role) for login, role in SEATS]  # type: ignore[arg-type]
+        seats = [c.SeatPlan(person=self.person(login), role=role) for login, role in SEATS]
         seats.append(c.SeatPlan(person=self.person("observer"), role="observer"))
         command = c.ScheduleConsilium(
             kind="general",

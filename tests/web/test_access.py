@@ -197,8 +197,8 @@ async def test_every_route_answers_every_role_as_the_table_says(visit: Visit, st
 
 def refill(visitor: Visitor) -> None:
     """The walk is faster than any person: limits have a test of their own."""
-    assert visitor.http.server.app is not None  # type: ignore[attr-defined]
-    visitor.http.server.app[SITE].limits.buckets.clear()  # type: ignore[attr-defined]
+    assert visitor.http.server.app is not None
+    visitor.http.server.app[SITE].limits.buckets.clear()
 
 
 def test_every_route_has_a_row() -> None:

@@ -162,7 +162,7 @@ async def test_an_unexpected_fault_says_nothing_but_its_reference(
     def broken(*given: Any) -> None:
         raise RuntimeError("select * from people where surname = 'Орлов'")
 
-    monkeypatch.setattr(visitor.http.server.app[SITE].service, "handle", broken)  # type: ignore[attr-defined]
+    monkeypatch.setattr(visitor.http.server.app[SITE].service, "handle", broken)
     answer = await visitor.post("settings.change")
     body = await answer.text()
     found = (await answer.json())["error"]

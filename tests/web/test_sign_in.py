@@ -122,7 +122,7 @@ async def test_a_changed_password_ends_the_other_sessions(visit: Visit) -> None:
 async def test_a_session_left_alone_ends_and_its_own_refreshing_does_not_keep_it(visit: Visit) -> None:
     visitor = await visit("chair")
     await visitor.get("/")
-    seen = visitor.http.server.app[SESSIONS_SEEN]  # type: ignore[attr-defined]
+    seen = visitor.http.server.app[SESSIONS_SEEN]
     for one in seen:
         seen[one] -= auth.IDLE.total_seconds() - 60
     assert (await visitor.get("/", headers={auth.BACKGROUND: "1"})).status == 200

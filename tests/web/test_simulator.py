@@ -128,7 +128,7 @@ async def start(product: Product, tmp_path: Path) -> AsyncIterator[Start]:
             product_bases=(product.base,),
             mode=parse_mode(mode),
         )
-        app = create_app(dataclasses.replace(settings, **changes))  # type: ignore[arg-type]
+        app = create_app(dataclasses.replace(settings, **changes))
         server = TestServer(app)
         await server.start_server()
         base = str(server.make_url("")).rstrip("/")

@@ -33,7 +33,7 @@ def test_both_catalogues_have_the_same_keys_and_places() -> None:
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_every_plural_has_the_forms_of_its_language(language: str) -> None:
-    entries = texts(language).entries  # type: ignore[arg-type]
+    entries = texts(language).entries
     wrong = [
         key for key, entry in entries.items() if isinstance(entry, dict) and set(entry) != FORMS[language]
     ]
@@ -42,7 +42,7 @@ def test_every_plural_has_the_forms_of_its_language(language: str) -> None:
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_every_error_code_has_a_sentence_and_one_that_needs_no_details(language: str) -> None:
-    t = texts(language)  # type: ignore[arg-type]
+    t = texts(language)
     for code in errors.CODES:
         assert t.has(f"error.{code}"), code
         if places(t.entries[f"error.{code}"]):
@@ -75,7 +75,7 @@ def wanted() -> set[str]:
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_every_code_of_the_domain_has_a_word(language: str) -> None:
-    t = texts(language)  # type: ignore[arg-type]
+    t = texts(language)
     assert sorted(key for key in wanted() if not t.has(key)) == []
 
 

@@ -135,4 +135,4 @@ def facts(**changes: object) -> ProtocolFacts:
         ),
     }
     values.update(changes)
-    return ProtocolFacts(**values)  # type: ignore[arg-type]
+    return ProtocolFacts(**values)

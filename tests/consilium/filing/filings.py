@@ -106,4 +106,4 @@ def filing(base: str, uid: UUID | None = None, **changes: object) -> Filing:
         pull_url=f"{base}/pull/{uid}",
         callback_url=f"{base}/callback",
     )
-    return dataclasses.replace(made, **changes)  # type: ignore[arg-type]
+    return dataclasses.replace(made, **changes)

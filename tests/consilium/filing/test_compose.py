@@ -25,7 +25,7 @@ def made(document: bytes = DOCUMENT, **changes: object) -> Filing:
         "pull_url": "http://127.0.0.1/pull",
         "callback_url": "http://127.0.0.1/callback",
     }
-    return compose(document, **{**values, **changes})  # type: ignore[arg-type]
+    return compose(document, **{**values, **changes})
 
 
 def test_a_signer_who_is_not_in_the_document_is_refused() -> None:

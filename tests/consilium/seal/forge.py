@@ -146,7 +146,7 @@ class OtherAuthority:
     ) -> bytes:
         granted = ("key_cert_sign", "crl_sign") if ca else usage
         builder = x509.CertificateBuilder().subject_name(subject or person_name()).issuer_name(self.name)
-        builder = builder.public_key(public).serial_number(x509.random_serial_number())  # type: ignore[arg-type]
+        builder = builder.public_key(public).serial_number(x509.random_serial_number())
         builder = builder.not_valid_before(self.at + since).not_valid_after(self.at + until)
         builder = builder.add_extension(x509.BasicConstraints(ca=ca, path_length=None), critical=True)
         builder = builder.add_extension(key_usage(granted), critical=True)

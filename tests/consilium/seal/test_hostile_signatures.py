@@ -51,7 +51,7 @@ def refusal(world: World, case: Case) -> SignatureRefused:
 
 
 def forged(world: World, **changes: object) -> Case:
-    return Case(Forgery(world.chair.key.private, world.chair.certificate, DOCUMENT, AT, **changes).build())  # type: ignore[arg-type]
+    return Case(Forgery(world.chair.key.private, world.chair.certificate, DOCUMENT, AT, **changes).build())
 
 
 def by_other(changes: dict[str, object], **certificate: object) -> Callable[[World], Case]:
@@ -60,9 +60,9 @@ def by_other(changes: dict[str, object], **certificate: object) -> Callable[[Wor
     def make(world: World) -> Case:
         authority = OtherAuthority(AT)
         key = changes.get("key") or ec.generate_private_key(ec.SECP256R1())
-        issued = authority.certify(key.public_key(), **certificate)  # type: ignore[attr-defined,arg-type]
+        issued = authority.certify(key.public_key(), **certificate)
         rest = {name: value for name, value in changes.items() if name != "key"}
-        cms = Forgery(key, issued, DOCUMENT, AT, **rest).build()  # type: ignore[arg-type]
+        cms = Forgery(key, issued, DOCUMENT, AT, **rest).build()
         return Case(cms, trust=authority.trust)
 
     return make

@@ -223,7 +223,7 @@ def test_a_signer_without_his_certificate_in_the_evidence_is_refused(world: Worl
 def test_a_dissent_without_its_signature_is_refused(package: Path) -> None:
     for name in ("dissent/01.sig", "dissent/01.xml"):
         with pytest.raises(PackageRefused, match="PACKAGE_MISSING"):
-            read_package(changed(package, lambda members, name=name: members.pop(name)))  # type: ignore[misc]
+            read_package(changed(package, lambda members, name=name: members.pop(name)))
 
 
 def test_a_signature_without_a_certificate_is_not_packed(world: World, tmp_path: Path) -> None:
