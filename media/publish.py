@@ -12,7 +12,7 @@ from media.keyframe import KeyframeRequests
 from media.link import LEVEL_URI, MID_URI, Engine, Link, codecs
 from media.routes import Ingress, Source
 
-KINDS = {"mic": "audio", "camera": "video", "screen": "video"}
+KINDS = {"mic": "audio"} | dict.fromkeys(("camera", "camera2", "screen", "screen2", "screen3"), "video")
 OPUS = {"minptime": 10, "useinbandfec": 1}
 
 

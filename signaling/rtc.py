@@ -26,10 +26,24 @@ log = logging.getLogger(__name__)
 
 AUDIO_SLOTS = 8
 VIDEO_SLOTS = 9
-SOURCES = ("mic", "camera", "screen")
+RIGHTS = {
+    "publish": ("mic", "camera"),
+    "share": ("camera2", "screen", "screen2", "screen3"),
+}
+"""What a seat that may do this may send; everything else it sends is dropped by the relay."""
+SOURCES = [source for sources in RIGHTS.values() for source in sources]
 EVENTS_WAITING = 1_000
+EXPENDABLE = frozenset({"speakers", "quality"})
+"""Events whose next one says the same anew: lost first when there are too many."""
 
 Emit = Callable[[str, dict[str, Any], str], Awaitable[None]]
+Turn = Callable[[UUID], dict[str, Any]]
+"""Person -> {"servers": [{"urls", "username", "credential"}], "ttl": seconds, "policy"?}."""
+
+
+def no_turn(_person: UUID) -> dict[str, Any]:
+    """Where no TURN server is configured."""
+    return {"servers": []}
 
 
 class Rtc:
@@ -43,6 +57,7 @@ class Rtc:
         self._sessions = sessions
         self._placements = placements
         self._emit = emit
+        self.turn: Turn = no_turn
         self._events: asyncio.Queue[tuple[str, Message]] = asyncio.Queue(EVENTS_WAITING)
         self._task: asyncio.Task[None] | None = None
         placements.on_moved = self._moved
@@ -54,6 +69,10 @@ class Rtc:
             "media.subscribe": self.subscribe,
             "media.answer": self.answer,
             "media.candidate": self.candidate,
+            "media.view": self.view,
+            "media.restart": self.restart,
+            "media.servers": self.servers,
+            "media.unheard": self.unheard,
             "probe.publish": self.probe_publish,
             "probe.subscribe": self.probe_subscribe,
             "probe.answer": self.probe_answer,
@@ -70,8 +89,8 @@ class Rtc:
             self._task = None
 
     def worker_event(self, worker: str, event: Message) -> None:
-        """Called by a MediaClient in order of arrival. A full queue drops levels first, then anything."""
-        if self._events.full() and event.get("event") == "speakers":
+        """Called by a MediaClient in order of arrival. A full queue drops what is said again first, then anything."""
+        if self._events.full() and event.get("event") in EXPENDABLE:
             return
         try:
             self._events.put_nowait((worker, event))
@@ -80,7 +99,7 @@ class Rtc:
 
     async def publish(self, connection: Connection, message: wire.MediaPublish) -> dict[str, Any]:
         room, seat = await self._admitted(connection)
-        may = list(SOURCES) if "publish" in seat[1] else []
+        may = [source for right, sources in RIGHTS.items() if right in seat[1] for source in sources]
         return await self._ask(
             room, "publish.offer", peer=str(seat[0].id), sdp=message.sdp, sources=message.sources, may=may
         )
@@ -110,6 +129,36 @@ class Rtc:
         )
         return {}
 
+    async def view(self, connection: Connection, message: wire.MediaView) -> dict[str, Any]:
+        """Comes a few times a second and grants nothing, so the copy of the admission will do."""
+        if connection.consilium is None or connection.seat is None or not connection.admitted:
+            raise Forbidden("not_admitted")
+        tiles = {mid: {"height": one.height, "visible": one.visible} for mid, one in message.tiles.items()}
+        answered = await self._placements.request(
+            connection.consilium, "subscribe.view", message.epoch, peer=str(connection.seat), tiles=tiles
+        )
+        return {"slots": _slots(answered.get("slots")), "epoch": message.epoch}
+
+    async def restart(self, connection: Connection, message: wire.MediaRestart) -> dict[str, Any]:
+        room, seat = await self._admitted(connection)
+        answered = await self._placements.request(
+            room, "subscribe.restart", message.epoch, peer=str(seat[0].id)
+        )
+        return {"sdp": answered["sdp"], "epoch": answered["epoch"]}
+
+    async def servers(self, connection: Connection, message: wire.MediaServers) -> dict[str, Any]:
+        """For everybody who has a seat, admitted or not: the check before the meeting tries them too."""
+        if connection.seat is None or connection.actor.person_id is None:
+            raise Forbidden("not_a_member")
+        return self.turn(connection.actor.person_id)
+
+    async def unheard(self, connection: Connection, message: wire.MediaUnheard) -> dict[str, Any]:
+        room, seat = await self._admitted(connection)
+        await self._placements.request(
+            room, "subscribe.unheard", None, peer=str(seat[0].id), **{"from": str(message.seat)}
+        )
+        return {}
+
     async def forget(self, connection: Connection, reason: str) -> None:
         """Close the seat's media, if the room has any."""
         if connection.consilium is None or connection.seat is None:
@@ -126,7 +175,7 @@ class Rtc:
     async def probe_publish(self, connection: Connection, message: wire.ProbePublish) -> dict[str, Any]:
         connection.probing = True
         return await self._probe(
-            connection, "publish.offer", sdp=message.sdp, sources=message.sources, may=list(SOURCES)
+            connection, "publish.offer", sdp=message.sdp, sources=message.sources, may=SOURCES
         )
 
     async def probe_subscribe(self, connection: Connection, message: wire.ProbeSubscribe) -> dict[str, Any]:
@@ -199,17 +248,36 @@ class Rtc:
                 if connection is not None:
                     state = {"pc": event.get("pc"), "state": event.get("state")}
                     await self._emit("media.state", state, connection.sid)
+            case "layers":
+                connection = self._peer(event)
+                if connection is not None:
+                    wanted = {"source": event.get("source"), "wanted": event.get("wanted", [])}
+                    await self._emit("media.layers", wanted, connection.sid)
+            case "unheard":
+                await self._tell_both("media.unheard", event, seat=event.get("from"), by=event.get("peer"))
+            case "unsent":
+                await self._tell_both("media.unsent", event, seat=event.get("peer"), by=event.get("by"))
+            case "quality":
+                await self._tell_room("media.quality", event, {"seats": event.get("peers", {})})
             case "speakers":
-                await self._speakers(event)
+                levels = {"loudest": event.get("loudest"), "levels": event.get("levels", {})}
+                await self._tell_room("speakers", event, levels)
             case _:
                 pass
 
-    async def _speakers(self, event: Message) -> None:
+    async def _tell_room(self, name: str, event: Message, message: dict[str, Any]) -> None:
         room = self._sessions.rooms.get(_uuid(event.get("room")))
-        levels = {"loudest": event.get("loudest"), "levels": event.get("levels", {})}
         for connection in list(room.connections.values()) if room else []:
             if connection.admitted:
-                await self._emit("speakers", levels, connection.sid)
+                await self._emit(name, message, connection.sid)
+
+    async def _tell_both(self, name: str, event: Message, **seats: object) -> None:
+        """Whoever speaks and whoever does not hear him: the same words for both, so that they do not guess."""
+        room = self._sessions.rooms.get(_uuid(event.get("room")))
+        for seat in seats.values():
+            connection = room.connections.get(_uuid(seat)) if room else None
+            if connection is not None and connection.admitted:
+                await self._emit(name, dict(seats), connection.sid)
 
     def _peer(self, event: Message) -> Connection | None:
         """The socket a peer belongs to: a seat of the room, or the session whose echo room it is."""
@@ -237,6 +305,8 @@ def _slots(slots: object) -> list[dict[str, Any]]:
             "kind": row.get("kind"),
             "seat": row.get("from"),
             "source": row.get("source"),
+            "layer": row.get("layer"),
+            "paused": row.get("paused"),
         }
         for row in rows
         if isinstance(row, dict)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator
+from dataclasses import asdict
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
@@ -267,7 +268,7 @@ class Signaling:
 
     async def _presence(self, connection: Connection, message: wire.PresenceSet) -> dict[str, Any]:
         room = self._inside(connection)
-        connection.devices = {"mic": message.mic, "camera": message.camera, "screen": message.screen}
+        connection.devices = asdict(message)
         people = {"people": {str(connection.seat): connection.devices}}
         await self.sio.emit("presence", people, room=str(room.id))
         return {}

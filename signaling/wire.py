@@ -24,7 +24,9 @@ MAX_MESSAGE = 100_000
 Sdp = Annotated[str, Meta(max_length=32_768)]
 Unit = Annotated[float, Meta(ge=0, le=1)]
 Pc = Literal["publish", "subscribe"]
-Source = Literal["mic", "camera", "screen"]
+Mid = Annotated[str, Meta(max_length=16)]
+Source = Literal["mic", "camera", "camera2", "screen", "screen2", "screen3"]
+"""`camera2` is an instrument (microscope, ultrasound); three screens may be shared at once (RM-13)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +49,9 @@ class PresenceSet:
     mic: bool
     camera: bool
     screen: bool = False
+    camera2: bool = False
+    screen2: bool = False
+    screen3: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,7 +81,7 @@ class MediaPublish:
     """The browser's offer; `sources` says what each media line (mid) carries."""
 
     sdp: Sdp
-    sources: dict[Annotated[str, Meta(max_length=16)], Source]
+    sources: dict[Mid, Source]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,13 +100,48 @@ class MediaCandidate:
     pc: Pc
     candidate: Annotated[str, Meta(max_length=1_000)]
     epoch: int
-    mid: Annotated[str, Meta(max_length=16)] | None = None
+    mid: Mid | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tile:
+    """How large a slot is drawn, in device pixels, and whether any of it is seen."""
+
+    height: Annotated[int, Meta(ge=0, le=16_384)]
+    visible: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MediaView:
+    """What the page shows of the video slots: nothing is sent for what nobody sees. Answers the slots as they are."""
+
+    tiles: Annotated[dict[Mid, Tile], Meta(max_length=64)]
+    epoch: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MediaRestart:
+    """The server's offer again with fresh ICE credentials, for the same connection on another network path."""
+
+    epoch: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MediaServers:
+    """TURN servers with short-lived credentials of one's own; an empty list where there are none."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MediaUnheard:
+    """This seat's microphone is on, and nothing of it arrives here (RM-12)."""
+
+    seat: UUID
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProbePublish:
     sdp: Sdp
-    sources: dict[Annotated[str, Meta(max_length=16)], Source]
+    sources: dict[Mid, Source]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,6 +169,10 @@ CLIENT: dict[str, type] = {
     "media.subscribe": MediaSubscribe,
     "media.answer": MediaAnswer,
     "media.candidate": MediaCandidate,
+    "media.view": MediaView,
+    "media.restart": MediaRestart,
+    "media.servers": MediaServers,
+    "media.unheard": MediaUnheard,
     "probe.publish": ProbePublish,
     "probe.subscribe": ProbeSubscribe,
     "probe.answer": ProbeAnswer,
@@ -139,12 +183,18 @@ SERVER: dict[str, str] = {
     "event": "{seq, at, name, data, by, patch}: one committed event in journal order; patch = sections to replace",
     "protocol.event": "{protocol, at, name, data, patch}: an event of a protocol of this consilium",
     "head": "{seq}: every three seconds; a gap means `room.sync`",
-    "presence": "{people: {seat: {mic, camera, screen}}}: devices of everybody connected",
+    "presence": "{people: {seat: {source: on}}}: devices of everybody connected, as `presence.set` said them",
     "speakers": "{loudest, levels: {seat: dBov}}",
     "viewer.move": "{seat, document, page, zoom, x, y, pointer}",
     "draft.update": "{protocol, update, by}: base64 of a Yjs update",
     "draft.closed": "{protocol, reason}",
-    "media.slots": "{slots: [{mid, kind, seat, source}], epoch}: also for one's own echo room, whose seat is the session",
+    "media.slots": "{slots: [{mid, kind, seat, source, layer, paused}], epoch}: paused is null, bandwidth or hidden; "
+    "also for one's own echo room, whose seat is the session",
+    "media.layers": "{source, wanted: [rid]}: the layers of one's own source that somebody looks at",
+    "media.quality": "{seats: {seat: {grade, cause}}}: grade excellent, good, poor or lost; cause null, uplink, downlink "
+    "or relay, of that seat's own connections",
+    "media.unheard": "{seat, by}: `by` does not hear `seat`, and is being connected to him anew; told to both",
+    "media.unsent": "{seat, by}: nothing of the microphone of `seat` reaches the relay; told to both",
     "media.moved": "{epoch}: build both peer connections anew",
     "media.state": "{pc, state}",
     "page.changed": "{kind, id}: something this page may show has changed",

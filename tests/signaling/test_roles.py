@@ -58,6 +58,10 @@ TABLE: dict[str, set[str]] = {
     "media.subscribe": EVERYBODY,
     "media.answer": EVERYBODY,
     "media.candidate": EVERYBODY,
+    "media.view": EVERYBODY,
+    "media.restart": EVERYBODY,
+    "media.servers": EVERYBODY,
+    "media.unheard": EVERYBODY,
     "probe.publish": EVERYBODY,
     "probe.subscribe": EVERYBODY,
     "probe.answer": EVERYBODY,
@@ -68,6 +72,7 @@ WAITING = {
     "room.leave",
     "room.sync",
     "draft.close",
+    "media.servers",
     "probe.publish",
     "probe.subscribe",
     "probe.answer",
@@ -97,7 +102,7 @@ def payload(name, opened):
         "outcome": "postponed", "reason": "x", "text": "x", "wording": "x", "resolution": str(uuid4()), "revision": 9,
         "ballot": str(uuid4()), "choice": "for", "digest": "0" * 64, "protocol": str(uuid4()), "update": "AAAA",
         "mic": True, "camera": True, "page": 1, "zoom": 1.0, "sdp": "v=0", "sources": {}, "epoch": 1, "pc": "publish",
-        "candidate": "x",
+        "candidate": "x", "tiles": {"8": {"height": 180, "visible": True}},
     }  # fmt: skip
     samples |= opened.get(name, {})
     if name in {"hand.lower", "floor.give", "presenter.pass"}:
