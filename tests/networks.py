@@ -1,0 +1,88 @@
+"""Bad networks for tests: `bench.network.Link` where this machine allows it, and what may be asked across it.
+
+A test process talks to loopback only (`conftest.py`), so whatever crosses a link runs in child processes.
+"""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import pytest
+
+from bench.network import Conditions, Link, Side
+
+# Answers every datagram with itself.
+_ECHO = """
+import socket, sys
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.bind((sys.argv[1], 7)); print("ready", flush=True)
+while True: s.sendto(*s.recvfrom(2048))
+"""
+
+# Sends COUNT datagrams at a pace, then says [[number, seconds until its echo], ...] in the order of arrival.
+_PROBE = """
+import json, socket, sys, time
+to, count, pace = (sys.argv[1], 7), int(sys.argv[2]), float(sys.argv[3])
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.settimeout(0.5)
+sent, got, start = {}, [], time.monotonic()
+def take():
+    try: number = int(s.recv(2048))
+    except TimeoutError: return False
+    got.append([number, time.monotonic() - sent[number]])
+    return True
+for number in range(count):
+    while (left := start + number * pace - time.monotonic()) > 0:
+        s.settimeout(left); take()
+    sent[number] = time.monotonic(); s.sendto(b"%d" % number, to)
+s.settimeout(0.5)
+while take(): pass
+print(json.dumps(got))
+"""
+
+
+@contextmanager
+def link(conditions: Conditions | None = None) -> Iterator[Link]:
+    """A link, or the test is skipped (failed where CI promised everything) by the kernel's own reason."""
+    try:
+        made = Link(conditions)
+    except OSError as error:
+        refuse = pytest.fail if os.environ.get("CI") == "true" else pytest.skip
+        refuse(f"network namespaces and TUN: run as root; {str(error).splitlines()[-1]}")
+    with made:
+        yield made
+
+
+@dataclass(frozen=True, slots=True)
+class Echoes:
+    """What came back of `sent` numbered datagrams: numbers in order of arrival, seconds of each round trip."""
+
+    sent: int
+    numbers: list[int]
+    seconds: list[float]
+
+
+@contextmanager
+def child(made: Link, side: Side, *words: str) -> Iterator["subprocess.Popen[str]"]:
+    """A process on one side, ended with the block."""
+    process = subprocess.Popen(
+        made.command(side, list(words)), stdout=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True
+    )
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def echoes(made: Link, count: int, pace: float = 0.001) -> Echoes:
+    """Send `count` datagrams from near to far, one every `pace` seconds, and collect what comes back."""
+    with child(made, "far", sys.executable, "-Ic", _ECHO, made.far_address) as far:
+        assert far.stdout is not None
+        assert far.stdout.readline() == "ready\n"
+        words = [sys.executable, "-Ic", _PROBE, made.far_address, str(count), str(pace)]
+        said = subprocess.run(made.command("near", words), capture_output=True, text=True, check=True).stdout
+    got = json.loads(said)
+    return Echoes(count, [number for number, _ in got], [seconds for _, seconds in got])
