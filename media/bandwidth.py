@@ -14,7 +14,7 @@ is repeated ever more rarely.
 from dataclasses import dataclass, field
 from typing import Literal
 
-START = 1_000_000  # bit/s until something is known
+START = 1_500_000  # bit/s until something is known
 FLOOR = 50_000  # bit/s; below it there is nothing worth deciding
 FALLING = 0.97  # of the REMB before
 KEEPS = 0.85  # of what came through, after congestion without REMB's word on it
