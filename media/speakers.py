@@ -1,13 +1,18 @@
-"""Who is heard: levels per person and the loudest, calm enough to be shown."""
+"""Who is heard: levels per person, the loudest, calm enough to be shown, and whose voices a large room forwards."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from media.routes import SILENCE
+from media.plane.table import SILENCE
 
 SPEAKING = -50  # dBov; a quiet voice near a laptop microphone
 TAKEOVER = 6  # dB a newcomer must be louder than the one shown
 HOLD = 1.0  # seconds a silent speaker stays shown
 CHANGE = 3  # dB; smaller changes are not worth an event
+CROWD = 8  # microphones; in a larger room only VOICES of them are forwarded
+VOICES = 5
+PAUSE = 0.6  # seconds without speech after which a voice may lose its place to one that begins
+STAY = 1.0  # seconds a voice keeps its place in any case, so that a cough takes it from nobody twice
 
 
 @dataclass(slots=True)
@@ -55,3 +60,79 @@ class Speakers:
             return False
         self._sent = (self.loudest, dict(self.levels))
         return True
+
+
+@dataclass(slots=True)
+class Voices:
+    """Whose microphones are forwarded: all of them in a small room, the few who speak or spoke last in a large one.
+
+    Who begins to speak gets the place of who has been silent longest, at once (`began`, from the packet itself);
+    when all places are taken by people who speak, only by being TAKEOVER louder than the quietest.
+    """
+
+    chosen: tuple[str, ...] = ()
+    _heard: tuple[str, ...] = ()
+    _spoke_at: dict[str, float] = field(default_factory=dict)
+    _since: dict[str, float] = field(default_factory=dict)
+
+    def update(self, levels: Mapping[str, float], now: float) -> bool:
+        """Smoothed dBov of every open microphone, some times a second; True when `chosen` has changed."""
+        self._heard = tuple(levels)
+        for peer in [*self._spoke_at]:
+            if peer not in levels:
+                self._spoke_at.pop(peer, None)
+                self._since.pop(peer, None)
+        for peer, level in levels.items():
+            if level >= SPEAKING:
+                self._spoke_at[peer] = now
+        before = self.chosen
+        if len(levels) <= CROWD:
+            self.chosen = tuple(levels)
+        else:
+            self._fill(now)
+            self._take_over(levels, now)
+        return set(before) != set(self.chosen)
+
+    def began(self, peer: str, now: float) -> bool:
+        """Somebody begins to speak; True when `chosen` has changed."""
+        self._spoke_at[peer] = now
+        if peer in self.chosen or peer not in self._heard or len(self._heard) <= CROWD:
+            return False
+        silent = [one for one in self.chosen if self._may_yield(one, now)]
+        if not silent:
+            return False
+        self._replace(min(silent, key=self._last), peer, now)
+        return True
+
+    def _last(self, peer: str) -> float:
+        return self._spoke_at.get(peer, 0.0)
+
+    def _may_yield(self, peer: str, now: float) -> bool:
+        return now - self._last(peer) >= PAUSE and now - self._since.get(peer, 0.0) >= STAY
+
+    def _fill(self, now: float) -> None:
+        """Those who are still there keep their places, free ones go to who spoke last."""
+        kept = [peer for peer in self.chosen if peer in self._heard]
+        if len(kept) > VOICES:
+            kept = sorted(kept, key=self._last, reverse=True)[:VOICES]
+        others = sorted((peer for peer in self._heard if peer not in kept), key=self._last, reverse=True)
+        added = others[: VOICES - len(kept)]
+        self._since |= dict.fromkeys(added, now)
+        self.chosen = (*kept, *added)
+
+    def _take_over(self, levels: Mapping[str, float], now: float) -> None:
+        waiting = [p for p in levels if p not in self.chosen and levels[p] >= SPEAKING]
+        for peer in sorted(waiting, key=lambda one: levels[one], reverse=True):
+            silent = [one for one in self.chosen if self._may_yield(one, now)]
+            if silent:
+                self._replace(min(silent, key=self._last), peer, now)
+                continue
+            speaking = [one for one in self.chosen if levels[one] >= SPEAKING]
+            settled = [one for one in speaking if now - self._since.get(one, 0.0) >= STAY]
+            quietest = min(settled, key=lambda one: levels[one], default=None)
+            if quietest is not None and levels[peer] >= levels[quietest] + TAKEOVER:
+                self._replace(quietest, peer, now)
+
+    def _replace(self, old: str, new: str, now: float) -> None:
+        self._since[new] = now
+        self.chosen = tuple(new if one == old else one for one in self.chosen)
