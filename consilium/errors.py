@@ -7,7 +7,7 @@
     ├── Invalid           422  invalid_field, too_long, file_too_large, protocol_incomplete …
     ├── Conflict          409  stale_revision, wrong_step, already_closed, no_quorum, seat_taken …
     ├── TooMany           429  rate_limited
-    └── Unavailable       503  busy, unknown, storage_full, media_unavailable
+    └── Unavailable       503  busy, unknown, storage_full, media_unavailable, media_full
 
 A leaf is not a class but a code: `raise Conflict("no_quorum", have=3, need=4)`. Sentences live in the
 catalogues (`web/locale/*.json`, key `error.<code>`); `CODES` lists every code, and a test holds the
@@ -72,6 +72,7 @@ CODES: dict[str, str] = {
     "draft_frozen": "The draft is frozen; nothing can be changed.",
     "duplicate": "It exists already.",
     "media_unavailable": "The media relay cannot be reached now.",
+    "media_full": "Every media relay is at its capacity.",
     "media_refused": "The media relay refused; details.reason is its code.",
     "stale_epoch": "The room moved to another relay; negotiate again.",
     # load and faults

@@ -39,6 +39,7 @@ class Settings:
     udp_port_max: int
     capacity: int  # people in all rooms together
     max_bitrate: int  # bit/s a camera may send
+    drain_seconds: int  # from SIGTERM until rooms that nobody moved away are ended
 
 
 def own_addresses() -> tuple[str, ...]:
@@ -65,6 +66,7 @@ def read_settings(arguments: list[str], environment: Mapping[str, str]) -> Setti
     parser.add_argument("--udp-port-max", type=int, default=default("udp-port-max", "0"))
     parser.add_argument("--capacity", type=int, default=default("capacity", "200"))
     parser.add_argument("--max-bitrate", type=int, default=default("max-bitrate", "1500000"))
+    parser.add_argument("--drain-seconds", type=int, default=default("drain-seconds", "30"))
     given = parser.parse_args(arguments)
     if not given.control:
         parser.error("--control is required")
@@ -86,25 +88,33 @@ def read_settings(arguments: list[str], environment: Mapping[str, str]) -> Setti
         udp_port_max=given.udp_port_max,
         capacity=given.capacity,
         max_bitrate=given.max_bitrate,
+        drain_seconds=given.drain_seconds,
     )
 
 
 async def serve(settings: Settings) -> None:
-    """Run until SIGTERM or SIGINT; raises OSError or ValueError when it cannot start."""
+    """Run until SIGTERM, which lets people move away first, or SIGINT; raises OSError or ValueError at the start."""
     plan = SocketPlan(settings.addresses, settings.udp_port_min, settings.udp_port_max)
     worker = Worker(settings.name, plan, settings.capacity, settings.max_bitrate)
     server = ControlServer(worker, settings.control, settings.key)
     await server.start()
-    stop = asyncio.Event()
+    stop, hurry = asyncio.Event(), asyncio.Event()
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
+
+    def told(*, kindly: bool) -> None:
+        if stop.is_set() or not kindly:
+            hurry.set()
+        stop.set()
+
+    loop.add_signal_handler(signal.SIGTERM, lambda: told(kindly=True))
+    loop.add_signal_handler(signal.SIGINT, lambda: told(kindly=False))
     orphans = asyncio.create_task(_close_orphans(worker, server))
     logger.info(
         "media worker %s on %s, media on %s", settings.name, server.address, ", ".join(plan.addresses)
     )
     await stop.wait()
     orphans.cancel()
+    await server.drain(settings.drain_seconds, hurry)
     try:
         async with asyncio.timeout(CLOSE_WITHIN):
             await worker.close("shutdown")

@@ -4,8 +4,9 @@ Request  {"id": n, "op": "publish.offer", ...}
 Answer   {"id": n, "ok": true, ...} or {"id": n, "ok": false, "error": {"code", "message"}}
 Event    {"event": "slots", "room", "epoch", ...}, whenever it happens, to every connection
 
-The first request is `hello {key?}`; over TCP the key is obligatory. Here are the wire and signaling's half, which
-imports neither aiortc nor anything else of the relay; the worker's half is `control_server`.
+The first request is `hello {key?, beat?}`; over TCP the key is obligatory. With `beat` the connection is for
+heartbeats alone, `ping` after `ping`, answered by a thread of the worker's (`pulse`). Here are the wire and signaling's
+half, which imports neither aiortc nor anything else of the relay; the worker's half is `control_server`.
 """
 
 import asyncio
@@ -20,9 +21,16 @@ from media.errors import BadRequest, MediaError, TimedOut, Unauthorised, Unreach
 MAX_LINE = 256 * 1024
 OUT_LIMIT = 1 << 20  # bytes a slow reader may leave unread before he is cut off
 MAX_PENDING = 256  # requests of one client waiting for their answer
-PING_EVERY = 1.0
-PONG_WITHIN = 3.0  # the worker is taken for dead
-BACKOFF = (0.1, 0.2, 0.5, 1.0, 2.0)  # seconds between attempts to reconnect
+BEAT_EVERY = 0.3  # seconds between two heartbeats
+SILENT_AFTER = 0.9  # seconds without an answer after which the worker stands still: three heartbeats
+OVERSLEPT = 0.2  # seconds this process may be late itself before silence is no evidence
+HELLO_WITHIN = 3.0  # a worker that is busy answers late; one that stands still is known by its heartbeat
+AGAIN_WITHIN = 0.6  # the same when the connection was lost a moment ago
+GIVE_UP_AFTER = {
+    "compiled": 8.0,
+    "python": 3.0,
+}  # seconds its loop may hang; the compiled forwarder goes on meanwhile
+BACKOFF = (0.1, 0.2, 0.5, 1.0)  # seconds between attempts to reconnect
 
 Message = dict[str, object]
 
@@ -64,27 +72,54 @@ class MediaClient:
     on_event is called in the order of arrival with every event of the worker, and with two of the client:
       {"event": "worker.up", "worker", "boot", "rooms", ...}  connected; the fields of `hello`. Another `boot`
           than before, or a room missing in `rooms`, means that media is gone: raise the epoch and rebuild.
-      {"event": "worker.down", "reason"}                      connection lost; it is being tried again.
+      {"event": "worker.down", "reason"}                      connection lost; it is being tried again. The reason
+          is `refused` when nobody listens there any more: the process is gone. Anything else is silence.
     It must not block and must not raise; what it needs to await it hands to a task of its own.
     """
 
     def __init__(self, address: str, on_event: Callable[[Message], None], *, key: str = "") -> None:
         self.address = address
         self.info: Message = {}
+        self.pulse: Message = {}
         self._on_event = on_event
-        self._key = key
+        self._hello = {"key": key} if key else {}
         self._where = split_address(address)
         self._writer: asyncio.StreamWriter | None = None
         self._pending: dict[int, asyncio.Future[Message]] = {}
         self._next_id = 0
         self._task: asyncio.Task[None] | None = None
         self._up = asyncio.Event()
+        self._told_up = False
         self._refused: MediaError | None = None
         self._closed = False
 
     @property
     def connected(self) -> bool:
         return self._up.is_set()
+
+    @property
+    def boot(self) -> str:
+        """The process that answered last; another one has none of its rooms."""
+        return str(self.info.get("boot", ""))
+
+    @property
+    def stalled(self) -> float:
+        """Seconds for which the worker's loop has not run; its media may flow all the same."""
+        return _figure(self.pulse, "stalled")
+
+    @property
+    def load(self) -> float:
+        """0 for idle, 1 for a worker that takes no more rooms."""
+        return _figure(self.pulse, "load")
+
+    @property
+    def capacity(self) -> int:
+        """People it takes in all."""
+        return max(1, int(_figure(self.info, "capacity")))
+
+    @property
+    def draining(self) -> bool:
+        return self.pulse.get("draining") is True or self.info.get("draining") is True
 
     async def connect(self, timeout: float = 5.0) -> Message:
         """Start and wait until the worker has answered `hello`; returns its fields.
@@ -146,39 +181,47 @@ class MediaClient:
         finally:
             self._pending.pop(number, None)
 
+    # --- the connection -------------------------------------------------------------------------
+
     async def _keep_connected(self) -> None:
-        attempt = 0
+        """A connection that was lost is tried again at once: only the answer tells a cut cable from a death."""
+        attempt, loop = 0, asyncio.get_running_loop()
         while True:
-            reason = "unreachable"
-            try:
-                reader, writer = await self._open()
-            except OSError as error:
-                logger.debug("media worker %s: %s", self.address, error)
-            else:
-                was_up, reason = await self._session(reader, writer)
-                attempt = 0 if was_up else attempt
+            began = loop.time()
+            reason = await self._once(HELLO_WITHIN if attempt else AGAIN_WITHIN)
+            was_up = self._up.is_set()
             self._drop(reason)
+            if was_up and reason != "silent" and loop.time() - began > AGAIN_WITHIN:
+                attempt = 0
+                continue
+            self._tell_down(reason)
             await asyncio.sleep(BACKOFF[min(attempt, len(BACKOFF) - 1)])
-            attempt += 1
+            attempt = 1 if was_up else attempt + 1
+
+    async def _once(self, hello_within: float) -> str:
+        """One connection from its beginning to its end; says why it ended."""
+        try:
+            reader, writer = await self._open()
+        except OSError as error:
+            logger.debug("media worker %s: %s", self.address, error)
+            return "refused"
+        self._writer = writer
+        tasks = [
+            asyncio.create_task(self._read(reader)),
+            asyncio.create_task(self._live(writer, hello_within)),
+        ]
+        try:
+            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            return done.pop().result()
+        finally:
+            await _end(tasks)
+            writer.close()
 
     async def _open(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         kind, host, port = self._where
         if kind == "unix":
             return await asyncio.open_unix_connection(host, limit=MAX_LINE)
         return await asyncio.open_connection(host, port, limit=MAX_LINE)
-
-    async def _session(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> tuple[bool, str]:
-        """Live with one connection until it dies; returns (it was up, why it ended)."""
-        self._writer = writer
-        tasks = [asyncio.create_task(self._read(reader)), asyncio.create_task(self._beat(writer))]
-        try:
-            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-            return self._up.is_set(), done.pop().result()
-        finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
-            writer.close()
 
     async def _read(self, reader: asyncio.StreamReader) -> str:
         try:
@@ -188,21 +231,54 @@ class MediaClient:
             return f"broken ({type(error).__name__})"
         return "closed by the worker"
 
-    async def _beat(self, writer: asyncio.StreamWriter) -> str:
-        """Say hello, then ping every second."""
+    async def _live(self, writer: asyncio.StreamWriter, hello_within: float) -> str:
+        """Say hello, then listen to the heart until it stops."""
         try:
-            hello = {"key": self._key} if self._key else {}
-            info = await self._ask(writer, "hello", PONG_WITHIN, dict(hello))
-            self.info, self._refused = info, None
-            self._up.set()
-            self._tell({**info, "event": "worker.up"})
-            while True:
-                await asyncio.sleep(PING_EVERY)
-                await self._ask(writer, "ping", PONG_WITHIN, {})
+            self.info, self._refused = await self._ask(writer, "hello", hello_within, {**self._hello}), None
         except MediaError as error:
-            if isinstance(error, Unauthorised) or error.code == "unauthorised":
+            if error.code == "unauthorised":
                 self._refused = Unauthorised(str(error))
             return error.code
+        self.pulse = {}
+        self._up.set()
+        self._told_up = True
+        self._tell({**self.info, "event": "worker.up"})
+        try:
+            return await self._listen(*await self._open())
+        except OSError:
+            return "closed by the worker"
+
+    async def _listen(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> str:
+        """Heartbeats on a connection of their own; a process that oversleeps itself takes silence for nothing."""
+        loop = asyncio.get_running_loop()
+        heard = asked = loop.time()
+
+        async def answers() -> None:
+            nonlocal heard
+            while line := await reader.readline():
+                heard, answer = loop.time(), load(line)
+                if "stalled" in answer:
+                    self.pulse = answer
+
+        answering = asyncio.create_task(answers())
+        try:
+            writer.write(dump({"id": 0, "op": "hello", "beat": True, **self._hello}))
+            while not answering.done():
+                await asyncio.wait([answering], timeout=BEAT_EVERY)
+                now = loop.time()
+                if now - asked > BEAT_EVERY + OVERSLEPT:
+                    heard = now
+                if now - heard > SILENT_AFTER or self.stalled > self._patience():
+                    return "silent"
+                asked = now
+                writer.write(dump({"id": 1, "op": "ping"}))
+            return "closed by the worker"
+        finally:
+            await _end([answering])
+            writer.close()
+
+    def _patience(self) -> float:
+        return GIVE_UP_AFTER.get(str(self.info.get("forwarder")), min(GIVE_UP_AFTER.values()))
 
     def _take(self, message: Message) -> None:
         if "event" in message:
@@ -219,15 +295,28 @@ class MediaClient:
         except Exception:
             logger.exception("an event of the media worker was not handled")
 
+    def _tell_down(self, reason: str) -> None:
+        if self._told_up and not self._closed:
+            self._told_up = False
+            self._tell({"event": "worker.down", "reason": reason})
+
     def _drop(self, reason: str) -> None:
-        was_up = self._up.is_set()
         self._up.clear()
         self._writer = None
         for future in self._pending.values():
             if not future.done():
                 future.set_exception(Unreachable(f"media worker lost: {reason}"))
-        if was_up and not self._closed:
-            self._tell({"event": "worker.down", "reason": reason})
+
+
+async def _end(tasks: list[asyncio.Task[Any]]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _figure(message: Message, name: str) -> float:
+    value = message.get(name)
+    return float(value) if isinstance(value, (int, float)) else 0.0
 
 
 def _unwrap(answer: Message) -> Message:

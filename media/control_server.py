@@ -9,9 +9,11 @@ from typing import Protocol
 
 from media.control import MAX_LINE, OUT_LIMIT, Message, dump, load, split_address
 from media.errors import BadRequest, MediaError, Unauthorised
+from media.pulse import Pulse
 
 MAX_IN_FLIGHT = 64  # requests of one connection being worked on
 HELLO_WITHIN = 5.0
+LOOK_EVERY = 0.05  # seconds between two looks whether everybody has moved away
 
 logger = logging.getLogger(__name__)
 
@@ -22,6 +24,7 @@ class Operations(Protocol):
     on_event: Callable[[Message], None]
 
     def introduction(self) -> Message: ...
+    def vitals(self) -> Message: ...
     async def perform(self, operation: str, fields: Message) -> Message: ...
 
 
@@ -59,6 +62,7 @@ class ControlServer:
         if self._kind == "tcp" and not key:
             raise ValueError("a TCP control channel needs a key")
         operations.on_event = self._broadcast
+        self._pulse = Pulse(operations.vitals)
 
     @property
     def address(self) -> str:
@@ -76,15 +80,34 @@ class ControlServer:
         """Listen; raises OSError when the address is taken by a living worker."""
         if self._kind == "tcp":
             self._server = await asyncio.start_server(self._serve, self._host, self._port, limit=MAX_LINE)
-            return
-        await _remove_stale_socket(self._host)
-        self._server = await asyncio.start_unix_server(self._serve, self._host, limit=MAX_LINE)
-        Path(self._host).chmod(0o600)
+        else:
+            await _remove_stale_socket(self._host)
+            self._server = await asyncio.start_unix_server(self._serve, self._host, limit=MAX_LINE)
+            Path(self._host).chmod(0o600)
+        self._pulse.start()
+
+    async def drain(self, within: float, hurry: asyncio.Event) -> None:
+        """Take no new rooms and let signaling move the rest.
+
+        Returns when nobody is left in them, no signaling is there to move anybody, `hurry` is set, or `within`
+        seconds have passed.
+        """
+        await self._operations.perform("drain", {})
+        self._broadcast({"event": "worker.draining"})
+        end = asyncio.get_running_loop().time() + within
+        while self._operations.vitals()["people"] and self.connected and not hurry.is_set():
+            if asyncio.get_running_loop().time() >= end:
+                logger.warning(
+                    "drained no further: %s people lose their media", self._operations.vitals()["people"]
+                )
+                return
+            await asyncio.sleep(LOOK_EVERY)
 
     async def close(self, reason: str) -> None:
         if self._closed:
             return
         self._closed = True
+        self._pulse.close()
         if self._server is not None:
             self._server.close()
         for caller in list(self._callers):
@@ -111,7 +134,10 @@ class ControlServer:
         task.add_done_callback(self._serving.discard)
         try:
             async with asyncio.timeout(HELLO_WITHIN):
-                await self._greet(caller)
+                beats = await self._greet(caller)
+            if beats:
+                await self._hand_over(caller)
+                return
             while caller.greeted and (line := await reader.readline()):
                 await caller.busy.acquire()
                 answer = asyncio.create_task(self._answer(caller, line))
@@ -126,7 +152,8 @@ class ControlServer:
             self._callers.discard(caller)
             writer.close()
 
-    async def _greet(self, caller: _Caller) -> None:
+    async def _greet(self, caller: _Caller) -> bool:
+        """Whether the connection is for heartbeats alone."""
         number: object = None
         try:
             message = load(await caller.reader.readline())
@@ -137,9 +164,15 @@ class ControlServer:
                 raise Unauthorised("wrong key")
         except MediaError as error:
             caller.send(_refusal(number, error))
-            return
-        caller.greeted = True
+            return False
+        caller.greeted = message.get("beat") is not True
         caller.send({"id": number, "ok": True, **self._operations.introduction()})
+        return not caller.greeted
+
+    async def _hand_over(self, caller: _Caller) -> None:
+        """The thread gets a descriptor of its own; ours is closed with the transport, the connection goes on."""
+        await caller.writer.drain()
+        self._pulse.adopt(caller.writer.get_extra_info("socket").dup())
 
     async def _answer(self, caller: _Caller, line: bytes) -> None:
         number: object = None

@@ -53,6 +53,7 @@ class Worker:
             "candidate": self._candidate,
             "peer.close": self._close_peer,
             "stats": self._stats,
+            "fence": self._fence,
             "drain": self._drain,
         }
 
@@ -67,6 +68,15 @@ class Worker:
             "capacity": self._capacity,
             "draining": self._draining,
             "rooms": {room.name: room.epoch for room in self._rooms.values()},
+        }
+
+    def vitals(self) -> Answer:
+        """What every heartbeat says: `people` against `capacity`, and whether new rooms are taken."""
+        return {
+            "people": self._people(),
+            "capacity": self._capacity,
+            "rooms": len(self._rooms),
+            "draining": self._draining,
         }
 
     async def perform(self, operation: str, fields: Fields) -> Answer:
@@ -109,9 +119,21 @@ class Worker:
             room = self._room(fields)
         except NoSuchRoom:
             return {"closed": False}
+        if room.peers and fields.get("if_empty") is True:
+            return {"closed": False}
         self._rooms.pop(room.name, None)
         await room.close(_text(fields, "reason", ""))
         return {"closed": True}
+
+    async def _fence(self, fields: Fields) -> Answer:
+        """Rooms that live elsewhere under these epochs: what is older here is closed, and never opened again."""
+        rooms = _field(fields, "rooms", dict)
+        newest = {str(name): _number(rooms, name, 0, 2**53) for name in rooms}
+        old = [self._rooms.pop(name) for name, epoch in newest.items() if self._older(name, epoch)]
+        for name, epoch in newest.items():
+            self._remember_epoch(name, max(epoch, self._epochs.get(name, 0)))
+        await asyncio.gather(*(room.close("superseded") for room in old))
+        return {"closed": [room.name for room in old]}
 
     async def _publish(self, fields: Fields) -> Answer:
         room, peer = self._room(fields), _name(fields, "peer")
@@ -171,6 +193,10 @@ class Worker:
         if room is None or room.epoch != epoch:
             raise NoSuchRoom(f"room {name} is not open at epoch {epoch}")
         return room
+
+    def _older(self, name: str, epoch: int) -> bool:
+        room = self._rooms.get(name)
+        return room is not None and room.epoch < epoch
 
     def _remember_epoch(self, name: str, epoch: int) -> None:
         self._epochs.pop(name, None)

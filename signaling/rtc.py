@@ -90,6 +90,8 @@ class Rtc:
 
     def worker_event(self, worker: str, event: Message) -> None:
         """Called by a MediaClient in order of arrival. A full queue drops what is said again first, then anything."""
+        if self._placements.worker_event(worker, event):
+            return
         if self._events.full() and event.get("event") in EXPENDABLE:
             return
         try:
@@ -230,14 +232,6 @@ class Rtc:
 
     async def _event(self, worker: str, event: Message) -> None:
         match event.get("event"):
-            case "worker.down":
-                await self._placements.worker_changed(worker, None)
-            case "worker.up":
-                rooms = event.get("rooms")
-                alive = (
-                    frozenset(str(one) for one in rooms) if isinstance(rooms, (list, dict)) else frozenset()
-                )
-                await self._placements.worker_changed(worker, alive)
             case "slots":
                 connection = self._peer(event)
                 if connection is not None:

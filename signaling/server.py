@@ -77,7 +77,7 @@ class Signaling:
         self.sessions = Sessions()
         self.calls = Calls(settings.db_pool, "signaling")
         self._clients = self._media_clients(settings)
-        self.placements = Placements(service.parts.store, self.calls, self._clients)
+        self.placements = Placements(service.parts.store, self.calls, self._clients, self.sessions.people)
         self.rtc = Rtc(service, self.calls, self.sessions, self.placements, self.sio.send)
         self.drafting = Drafting(service, self.calls, self.sessions, self.sio.send)
         self.broadcast = Broadcast(service, self.calls, self.sessions, self.sio.send, self.farewell)
@@ -105,6 +105,7 @@ class Signaling:
         self.rtc.start()
         for client in self._clients.values():
             self._own(self._dial(client), "dial-media")
+        self.placements.start()
         await self.broadcast.start()
         self._own(self._upkeep(), "upkeep")
         self._own(self._find_lost(), "find-lost")
@@ -126,6 +127,7 @@ class Signaling:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self.broadcast.close()
         await self.rtc.close()
+        await self.placements.close()
         for client in self._clients.values():
             await client.close("signaling ends")
         await self.sio.end()

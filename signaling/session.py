@@ -82,6 +82,10 @@ class Sessions:
             del room.connections[connection.seat]
         return connection
 
+    def people(self) -> dict[UUID, int]:
+        """How many sockets each room has here, those without any left out."""
+        return {room.id: len(room.connections) for room in self.rooms.values() if room.connections}
+
     def room_of(self, connection: Connection | None) -> Room | None:
         return self.rooms.get(connection.consilium) if connection and connection.consilium else None
 

@@ -183,6 +183,38 @@ chat_messages = _table(
     "chat_messages", model.ChatMessage, *_own("consilium_id", "consilia"), _to("seat_id", "seats")
 )
 
+recordings = _table(
+    "recordings",
+    model.Recording,
+    *_own("consilium_id", "consilia"),
+    _to("asked_by", "seats"),
+    _unique("uq_recordings_one_live", "consilium_id", where="status IN ('asked', 'running', 'paused')"),
+)
+recording_answers = _table(
+    "recording_answers",
+    model.RecordingAnswer,
+    *_own("consilium_id", "consilia"),
+    _to("recording_id", "recordings"),
+    _to("seat_id", "seats"),
+    _unique("uq_recording_answers_seat", "recording_id", "seat_id"),
+)
+recording_gaps = _table(
+    "recording_gaps",
+    model.RecordingGap,
+    *_own("consilium_id", "consilia"),
+    _to("recording_id", "recordings"),
+    _unique("uq_recording_gaps_open", "recording_id", "reason", where="ended_at IS NULL"),
+)
+recording_segments = _table(
+    "recording_segments",
+    model.RecordingSegment,
+    _to("consilium_id", "consilia"),
+    _to("recording_id", "recordings"),
+    _to("seat_id", "seats"),
+    _unique("uq_recording_segments_file", "file"),
+    sa.Index("ix_recording_segments_consilium_id", "consilium_id"),
+)
+
 # --- protocol ------------------------------------------------------------------------------------
 
 protocols = _table(
@@ -350,8 +382,28 @@ placements = sa.Table(
     metadata,
     sa.Column("room_id", sa.Uuid, primary_key=True),
     sa.Column("worker", sa.Text, nullable=False),
+    sa.Column("holder", sa.Text, nullable=False),  # boot of the worker's process
     sa.Column("epoch", sa.Integer, nullable=False),
     sa.Column("at", Moment, nullable=False),
+)
+media_workers = sa.Table(
+    "media_workers",
+    metadata,
+    sa.Column("worker", sa.Text, primary_key=True),
+    sa.Column("boot", sa.Text, nullable=False),
+    sa.Column("renewed_by", sa.Text, nullable=False),
+    sa.Column("expires_at", Moment, nullable=False),
+)
+media_summaries = sa.Table(
+    "media_summaries",
+    metadata,
+    sa.Column("id", Position, primary_key=True, autoincrement=True),
+    sa.Column("consilium_id", sa.Uuid, nullable=False),
+    sa.Column("seat_id", sa.Uuid, nullable=False),
+    sa.Column("at", Moment, nullable=False),
+    sa.Column("data", JSON, nullable=False),
+    sa.Index("ix_media_summaries_consilium", "consilium_id"),
+    sa.Index("ix_media_summaries_at", "at"),
 )
 
 # Unique index -> code of the Conflict a person sees.

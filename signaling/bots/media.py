@@ -8,6 +8,7 @@ the wrong face under a name is found here.
 from __future__ import annotations
 
 import asyncio
+import logging
 import math
 from array import array
 from collections import Counter, defaultdict
@@ -25,6 +26,8 @@ from aiortc import (
 from aiortc.mediastreams import MediaStreamError
 from av import AudioFrame, VideoFrame
 
+log = logging.getLogger(__name__)
+
 WIDTH, HEIGHT, FRAMES_PER_SECOND = 160, 96, 5
 RATE, SAMPLES = 48_000, 960
 COLOURS = (
@@ -40,6 +43,9 @@ COLOURS = (
 )
 """(U, V) of each sender; far enough apart to survive VP8 at any bit rate."""
 TONES = tuple(400 + 150 * n for n in range(len(COLOURS)))
+
+RETRIES = (0.1, 0.2, 0.5, 1.0, 2.0)
+"""Seconds between attempts to build media anew while the server is still looking for a place."""
 
 Ask = Callable[..., Awaitable[dict[str, Any]]]
 
@@ -104,8 +110,11 @@ class Media:
     def __init__(self, ask: Ask, number: int) -> None:
         self._ask = ask
         self._number = number
-        self._publish: RTCPeerConnection | None = None
-        self._subscribe: RTCPeerConnection | None = None
+        self._epoch = 0
+        self._heard: RTCPeerConnection | None = None
+        self._connections: tuple[RTCPeerConnection, ...] = ()
+        self._rebuilding = asyncio.Lock()
+        self._closing: set[asyncio.Task[None]] = set()
         self._slots: dict[str, str | None] = {}
         self._readers: set[asyncio.Task[None]] = set()
         self.seen: dict[str, Counter[int]] = defaultdict(Counter)
@@ -114,14 +123,27 @@ class Media:
         """Kind -> the loop's time when the first frame of it was decoded, whoever sent it."""
 
     async def start(self) -> None:
-        self._publish, self._subscribe = _connection(), _connection()
-        await self._send(self._publish)
-        await self._receive(self._subscribe)
+        """Both directions at once; raises what the server refused with, both closed."""
+        made = _connection(), _connection()
+        try:
+            await asyncio.gather(self._send(made[0]), self._receive(made[1]))
+        except BaseException:
+            self._end(made)
+            raise
+        self._end(self._connections)
+        self._connections = made
 
-    async def rebuild(self) -> None:
-        """After the room moved to another worker."""
-        await self.close()
-        await self.start()
+    async def rebuild(self, epoch: int) -> None:
+        """After the room moved to another worker: the new first, the old goes when it stands."""
+        async with self._rebuilding:
+            for pause in RETRIES:
+                if epoch <= self._epoch:
+                    return
+                try:
+                    await self.start()
+                except Exception:
+                    log.info("media not rebuilt yet", exc_info=True)
+                    await asyncio.sleep(pause)
 
     async def close(self) -> None:
         """Idempotent."""
@@ -129,13 +151,21 @@ class Media:
             task.cancel()
         await asyncio.gather(*self._readers, return_exceptions=True)
         self._readers.clear()
-        for connection in (self._publish, self._subscribe):
-            if connection is not None:
-                await connection.close()
-        self._publish = self._subscribe = None
+        self._end(self._connections)
+        self._connections = ()
+        await asyncio.gather(*self._closing)
 
-    def slots_changed(self, slots: list[dict[str, Any]]) -> None:
-        self._slots = {slot["mid"]: slot["seat"] for slot in slots}
+    def _end(self, connections: tuple[RTCPeerConnection, ...]) -> None:
+        """Beside what goes on: aiortc takes its time to say goodbye to who is not there any more."""
+        for connection in connections:
+            task = asyncio.create_task(connection.close())
+            self._closing.add(task)
+            task.add_done_callback(self._closing.discard)
+
+    def slots_changed(self, slots: list[dict[str, Any]], epoch: int) -> None:
+        """Who is in which slot; of the room's older incarnation nothing is believed any more."""
+        if epoch == self._epoch:
+            self._slots = {slot["mid"]: slot["seat"] for slot in slots}
 
     def proven(self, seat: str) -> bool:
         """Both picture and tone of this seat arrived and were decoded."""
@@ -166,15 +196,16 @@ class Media:
         await connection.setRemoteDescription(RTCSessionDescription(offer["sdp"], "offer"))
         await connection.setLocalDescription(await connection.createAnswer())
         answered = await self._ask("media.answer", sdp=connection.localDescription.sdp, epoch=offer["epoch"])
-        self.slots_changed(answered["slots"])
+        self._heard, self._epoch = connection, offer["epoch"]
+        self.slots_changed(answered["slots"], offer["epoch"])
 
     def _read(self, connection: RTCPeerConnection, track: MediaStreamTrack) -> None:
         line = next(one for one in connection.getTransceivers() if one.receiver.track is track)
-        task = asyncio.create_task(self._watch(str(line.mid), track))
+        task = asyncio.create_task(self._watch(connection, str(line.mid), track))
         self._readers.add(task)
         task.add_done_callback(self._readers.discard)
 
-    async def _watch(self, mid: str, track: MediaStreamTrack) -> None:
+    async def _watch(self, connection: RTCPeerConnection, mid: str, track: MediaStreamTrack) -> None:
         """Name the sender of every frame; the slot may have changed hands since the last one."""
         last: str | None = None
         while True:
@@ -182,6 +213,8 @@ class Media:
                 frame = await track.recv()
             except MediaStreamError:
                 return
+            if connection is not self._heard:
+                continue
             self.first.setdefault(track.kind, asyncio.get_running_loop().time())
             seat = self._slots.get(mid)
             if seat is not None and seat == last:

@@ -242,11 +242,11 @@ class Bot:
 
     async def _on_slots(self, message: dict[str, Any]) -> None:
         if self.media is not None:
-            self.media.slots_changed(message["slots"])
+            self.media.slots_changed(message["slots"], message["epoch"])
 
     async def _on_moved(self, message: dict[str, Any]) -> None:
         if self.media is not None:
-            await self.media.rebuild()
+            await self.media.rebuild(message["epoch"])
 
     async def _notify(self) -> None:
         async with self._changed:

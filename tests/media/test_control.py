@@ -224,7 +224,7 @@ async def test_a_hanging_worker_is_noticed(tmp_path: Path):
 
 
 async def test_sigterm_ends_a_busy_worker_within_two_seconds(tmp_path: Path):
-    async with relay_process(tmp_path) as relay, asyncio.timeout(30):
+    async with relay_process(tmp_path, "--drain-seconds", "0") as relay, asyncio.timeout(30):
         await relay.ask("room.open", **ROOM)
         anna = Participant(relay, "anna")
         await anna.publish({"mic": Tone(), "camera": Picture()})

@@ -55,6 +55,8 @@ _TABLES = [
     "placements",
     "outbox",
     "organisations",
+    "media_workers",
+    "media_summaries",
     "journal_heads",
     "journal",
     "counters",
@@ -143,6 +145,27 @@ def _create():
         op.f("ix_journal_heads_organisation_id"), "journal_heads", ["organisation_id"], unique=False
     )
     op.create_table(
+        "media_summaries",
+        sa.Column(
+            "id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False
+        ),
+        sa.Column("consilium_id", sa.Uuid(), nullable=False),
+        sa.Column("seat_id", sa.Uuid(), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("data", sa.JSON().with_variant(postgresql.JSONB(), "postgresql"), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_media_summaries")),
+    )
+    op.create_index("ix_media_summaries_at", "media_summaries", ["at"], unique=False)
+    op.create_index("ix_media_summaries_consilium", "media_summaries", ["consilium_id"], unique=False)
+    op.create_table(
+        "media_workers",
+        sa.Column("worker", sa.Text(), nullable=False),
+        sa.Column("boot", sa.Text(), nullable=False),
+        sa.Column("renewed_by", sa.Text(), nullable=False),
+        sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("worker", name=op.f("pk_media_workers")),
+    )
+    op.create_table(
         "organisations",
         sa.Column("id", sa.Uuid(), nullable=False),
         sa.Column("oid", sa.Text(), nullable=False),
@@ -186,6 +209,7 @@ def _create():
         "placements",
         sa.Column("room_id", sa.Uuid(), nullable=False),
         sa.Column("worker", sa.Text(), nullable=False),
+        sa.Column("holder", sa.Text(), nullable=False),
         sa.Column("epoch", sa.Integer(), nullable=False),
         sa.Column("at", sa.DateTime(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("room_id", name=op.f("pk_placements")),
