@@ -2,14 +2,13 @@
 import { useEffect, useState } from "preact/hooks";
 import { t } from "../live/words";
 import type { Capture } from "../media/capture";
-import { loadChoice, saveChoice } from "../media/choice";
+import { loadChoice, qualityOf, saveChoice, type PictureQuality } from "../media/choice";
 import { meter } from "../media/meter";
 import { Icon } from "../room/icons";
 import { Video } from "../room/tile";
 import { browserOf } from "./guidance";
-import { probe } from "./probe";
+import { Path } from "./path";
 import { playTone } from "./tone";
-import { fit, verdict, type Measures } from "./verdict";
 
 const SILENT_AFTER = 6_000; // milliseconds an open microphone may hear nothing before that is said
 const HEARD = 0.12;
@@ -75,9 +74,9 @@ function Camera({ capture }: { capture: Capture }) {
           <div>
             <label for="choose-quality">{t("room.check.quality")}</label>
             <select id="choose-quality" data-testid="choose-quality"
-              onChange={(event) => void capture.chooseQuality(event.currentTarget.value === "low" ? "low" : "usual")}>
-              {(["usual", "low"] as const).map((one) => (
-                <option key={one} value={one} selected={one === (loadChoice().quality ?? "usual")}>{t(`room.check.quality_${one}`)}</option>
+              onChange={(event) => void capture.chooseQuality(event.currentTarget.value as PictureQuality)}>
+              {(["high", "usual", "low"] as const).map((one) => (
+                <option key={one} value={one} selected={one === qualityOf(loadChoice())}>{t(`room.check.quality_${one}`)}</option>
               ))}
             </select>
           </div>
@@ -143,58 +142,5 @@ function Speaker({ capture }: { capture: Capture }) {
         </div>
       </div>
     </section>
-  );
-}
-
-function Path({ capture, consilium }: { capture: Capture; consilium: string }) {
-  const [state, setState] = useState<"idle" | "running" | "done">("idle");
-  const [found, setFound] = useState<Measures | null>(null);
-  const run = async (): Promise<void> => {
-    setState("running");
-    setFound(await probe(consilium, capture.micOn.value ? capture.mic.value : null, capture.camera.value));
-    setState("done");
-  };
-  const result = verdict(found);
-  return (
-    <section class="card" aria-labelledby="path-title">
-      <header><h2 id="path-title">{t("room.check.path")}</h2></header>
-      <div class="body stack tight">
-        <p class="quiet">{t("room.check.path_lead")}</p>
-        <div class="actions">
-          <button type="button" class={state === "idle" ? "primary" : ""} data-testid="probe" aria-busy={state === "running"} disabled={state === "running"} onClick={() => void run()}>
-            {t(state === "done" ? "room.check.path_again" : "room.check.path_run")}
-          </button>
-          {state === "running" && <span role="status">{t("room.check.path_running")}</span>}
-        </div>
-        {state === "running" && <progress aria-label={t("room.check.path_running")} />}
-        {state === "done" && (
-          <div class={`note ${fit(result) ? (result === "good" ? "good" : "warn") : "bad"}`} role="status" data-testid="verdict" data-state={result}>
-            <p><strong>{t(`room.check.verdict.${result}`)}</strong></p>
-            <p>{t(`room.check.advice.${result}`)}</p>
-          </div>
-        )}
-        {state === "done" && found && <Details found={found} />}
-      </div>
-    </section>
-  );
-}
-
-function Details({ found }: { found: Measures }) {
-  const rows: [string, string][] = [
-    ["rtt", found.rtt === null ? "–" : t("room.check.ms", { count: found.rtt })],
-    ["loss", `${(found.loss * 100).toFixed(1)} %`],
-    ["connected", found.connected === null ? "–" : t("room.check.ms", { count: found.connected })],
-    ["echo", t("room.check.echo_value", { frames: found.frames, audio: found.audio })],
-    ["remote", found.remote || "–"],
-    ["local", found.local || "–"],
-    ["browser", navigator.userAgent],
-  ];
-  const report = rows.map(([key, value]) => `${t(`room.check.detail.${key}`)}: ${value}`).join("\n");
-  return (
-    <details data-testid="details">
-      <summary>{t("room.check.details")}</summary>
-      <dl class="facts small">{rows.map(([key, value]) => [<dt key={key}>{t(`room.check.detail.${key}`)}</dt>, <dd key={`${key}-value`} data-testid={`detail-${key}`}>{value}</dd>])}</dl>
-      <button type="button" class="bare" onClick={() => void navigator.clipboard.writeText(`${report}\n${new Date().toISOString()}`)}>{t("room.check.copy")}</button>
-    </details>
   );
 }

@@ -256,11 +256,15 @@ export interface SyncAnswer {
   viewer?: ViewerMove | null;
 }
 
-export interface Presence {
-  mic: boolean;
-  camera: boolean;
-  screen: boolean;
-}
+/** What may be sent; camera2 is an instrument (microscope, ultrasound, endoscope). */
+export const SOURCES = ["mic", "camera", "camera2", "screen", "screen2", "screen3"] as const;
+export type Source = (typeof SOURCES)[number];
+/** Shown large and sharp: what is on them is the matter, not the person. */
+export const SHOWN = ["screen", "screen2", "screen3", "camera2"] as const;
+export type Shown = (typeof SHOWN)[number];
+
+/** Which sources of a seat are on; older servers name the first three. */
+export type Presence = Partial<Record<Source, boolean>>;
 
 export interface Speakers {
   loudest: Id | null;
@@ -277,13 +281,30 @@ export interface ViewerMove {
   seat?: Id;
 }
 
-export type Source = "mic" | "camera" | "screen";
+/** Why the relay holds a picture back: the link is too weak for it, or nobody looks at it here. */
+export type Paused = "bandwidth" | "hidden";
 
 export interface Slot {
   mid: string;
   kind: "audio" | "video";
   seat: Id | null;
   source: Source | null;
+  layer?: string | null;
+  paused?: Paused | null;
+}
+
+/** One slot as it is drawn here: its height in device pixels, and whether any of it is seen. */
+export interface TileSize {
+  height: number;
+  visible: boolean;
+}
+
+export type Grade = "excellent" | "good" | "poor" | "lost";
+
+/** A seat's own connections as the relay sees them: what it sends, what it receives, or the relay itself. */
+export interface Judged {
+  grade: Grade;
+  cause: "uplink" | "downlink" | "relay" | null;
 }
 
 export interface WireError {

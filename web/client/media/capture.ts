@@ -1,13 +1,21 @@
 // The person's own microphone, camera and screen: tracks, what is on, and what went wrong, by name.
 import { batch, signal } from "@preact/signals";
-import type { Source } from "../live/wire";
-import { loadChoice, saveChoice, type DeviceChoice } from "./choice";
+import { SOURCES, type Source } from "../live/wire";
+import { loadChoice, qualityOf, saveChoice, type DeviceChoice, type PictureQuality } from "./choice";
 
 /** Why a device is not there: permission, absent, busy in another program, or a page that is not secure. */
 export type Trouble = "denied" | "absent" | "busy" | "insecure" | "failed";
 
-const CAMERA = { width: { ideal: 640 }, height: { ideal: 360 }, frameRate: { ideal: 20, max: 24 } };
-const SMALL = { width: { ideal: 320 }, height: { ideal: 180 }, frameRate: { ideal: 10, max: 12 } };
+export type ScreenSource = "screen" | "screen2" | "screen3";
+export const SCREENS: readonly ScreenSource[] = ["screen", "screen2", "screen3"];
+
+const CAMERA: Record<PictureQuality, MediaTrackConstraints> = {
+  high: { width: { ideal: 1280 }, height: { ideal: 720 }, frameRate: { ideal: 24, max: 30 } },
+  usual: { width: { ideal: 960 }, height: { ideal: 540 }, frameRate: { ideal: 20, max: 24 } },
+  low: { width: { ideal: 320 }, height: { ideal: 180 }, frameRate: { ideal: 10, max: 12 } },
+};
+/** A microscope or an ultrasound: sharp before smooth. */
+const INSTRUMENT = { width: { ideal: 1920 }, height: { ideal: 1080 }, frameRate: { ideal: 15, max: 25 } };
 const MIC = { echoCancellation: true, noiseSuppression: true, autoGainControl: true };
 
 export function troubleOf(error: unknown): Trouble {
@@ -20,7 +28,7 @@ export function troubleOf(error: unknown): Trouble {
 
 /** The picture as the person chose it before the room. */
 function picture(choice: DeviceChoice): MediaTrackConstraints {
-  return { ...(choice.quality === "low" ? SMALL : CAMERA), ...exactly(choice.camera) };
+  return { ...CAMERA[qualityOf(choice)], ...exactly(choice.camera) };
 }
 
 function exactly(id: string | undefined): MediaTrackConstraints {
@@ -30,9 +38,12 @@ function exactly(id: string | undefined): MediaTrackConstraints {
 export class Capture {
   readonly mic = signal<MediaStreamTrack | null>(null);
   readonly camera = signal<MediaStreamTrack | null>(null);
+  readonly camera2 = signal<MediaStreamTrack | null>(null);
   readonly screen = signal<MediaStreamTrack | null>(null);
+  readonly screen2 = signal<MediaStreamTrack | null>(null);
+  readonly screen3 = signal<MediaStreamTrack | null>(null);
   readonly micOn = signal(false);
-  readonly trouble = signal<{ mic?: Trouble; camera?: Trouble; screen?: Trouble }>({});
+  readonly trouble = signal<Partial<Record<Source, Trouble>>>({});
   readonly devices = signal<MediaDeviceInfo[]>([]);
   private readonly listeners: ((source: Source, track: MediaStreamTrack | null) => void)[] = [];
 
@@ -78,21 +89,30 @@ export class Capture {
     saveChoice({ cameraOn: on });
   }
 
-  async setScreen(on: boolean): Promise<void> {
-    if (!on) return this.drop("screen");
+  /** The second camera, by its device; null puts it away. */
+  async setInstrument(id: string | null): Promise<void> {
+    if (id === null) return this.drop("camera2");
+    saveChoice({ camera2: id });
+    const track = await this.acquire("camera2", { video: { ...INSTRUMENT, deviceId: { exact: id } } });
+    if (track) this.take("camera2", track);
+    await this.list();
+  }
+
+  async setScreen(on: boolean, source: ScreenSource = "screen"): Promise<void> {
+    if (!on) return this.drop(source);
     try {
       const stream = await navigator.mediaDevices.getDisplayMedia({ video: { frameRate: { ideal: 8, max: 12 } } });
       const track = stream.getVideoTracks()[0] ?? null;
       if (track) track.contentHint = "detail";
-      this.take("screen", track);
+      this.take(source, track);
     } catch (error) {
       const trouble = troubleOf(error);
-      if (trouble !== "denied") this.trouble.value = { ...this.trouble.value, screen: trouble };
+      if (trouble !== "denied") this.trouble.value = { ...this.trouble.value, [source]: trouble };
     }
   }
 
   /** A smaller or the usual picture, kept for next time; the camera is opened anew. */
-  async chooseQuality(quality: "usual" | "low"): Promise<void> {
+  async chooseQuality(quality: PictureQuality): Promise<void> {
     saveChoice({ quality });
     const on = this.camera.value !== null;
     this.drop("camera");
@@ -112,7 +132,7 @@ export class Capture {
   }
 
   close(): void {
-    for (const source of ["mic", "camera", "screen"] as const) this.drop(source);
+    for (const source of SOURCES) this.drop(source);
   }
 
   private alive(track: MediaStreamTrack | null): boolean {
@@ -120,7 +140,7 @@ export class Capture {
   }
 
   private async acquireBoth(want: DeviceChoice): Promise<boolean> {
-    const wanted = { audio: { ...MIC, ...exactly(want.mic) }, video: { ...CAMERA, ...exactly(want.camera) } };
+    const wanted = { audio: { ...MIC, ...exactly(want.mic) }, video: picture(want) };
     const both = await navigator.mediaDevices.getUserMedia(wanted).catch(() => null);
     if (!both) return false;
     batch(() => {
@@ -132,7 +152,7 @@ export class Capture {
     return true;
   }
 
-  private async acquire(source: "mic" | "camera", wanted: MediaStreamConstraints): Promise<MediaStreamTrack | null> {
+  private async acquire(source: "mic" | "camera" | "camera2", wanted: MediaStreamConstraints): Promise<MediaStreamTrack | null> {
     if (!navigator.mediaDevices) {
       this.trouble.value = { ...this.trouble.value, [source]: "insecure" };
       return null;

@@ -1,11 +1,14 @@
 // What the person chose before the room: devices by id, and whether to come in heard and seen.
 
+/** "low": a small picture for a weak line or an old machine. */
+export type PictureQuality = "high" | "usual" | "low";
+
 export interface DeviceChoice {
   mic?: string;
   camera?: string;
+  camera2?: string;
   speaker?: string;
-  /** "low": a small picture for a weak line or an old machine. */
-  quality?: "usual" | "low";
+  quality?: PictureQuality;
   micOn: boolean;
   cameraOn: boolean;
 }
@@ -19,6 +22,10 @@ export function loadChoice(): DeviceChoice {
   } catch {
     return whole; // storage forbidden or spoilt: the defaults are as good
   }
+}
+
+export function qualityOf(choice: DeviceChoice): PictureQuality {
+  return choice.quality ?? "usual";
 }
 
 export function saveChoice(change: Partial<DeviceChoice>): DeviceChoice {

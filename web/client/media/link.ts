@@ -1,4 +1,4 @@
-// What both peer connections share: no foreign ICE servers, candidates by trickle, a state, one close.
+// What both peer connections share: a state, candidates where the relay wants them, one close.
 import { signal } from "@preact/signals";
 
 export type LinkName = "publish" | "subscribe";
@@ -9,17 +9,31 @@ export interface Wire {
   ask<T>(name: string, payload: Record<string, unknown>): Promise<T>;
 }
 
-const GATHER_WITHIN = 1_500; // milliseconds; without foreign servers there is nothing slow to ask
+/** A description of the relay, under the incarnation of the room that it is good for. */
+export interface Described {
+  sdp: string;
+  epoch: number;
+}
 
 /** Names that only the browser's own network can resolve are of no use to the relay. */
 export function usable(candidate: string): boolean {
   return candidate !== "" && !/\.local\s/.test(candidate);
 }
 
-export class Link {
+/** A relay with ICE-lite answers checks and makes none: it wants no candidates, and can be moved to another path. */
+export function isLite(sdp: string): boolean {
+  return /^a=ice-lite\s*$/m.test(sdp);
+}
+
+/** Thrown by what was still under way when the connection was closed. */
+export class Closed extends Error {}
+
+export abstract class Link {
   readonly pc: RTCPeerConnection;
   readonly state = signal<MediaState>("new");
   epoch: number | null = null;
+  /** Whether an ICE restart is worth a try. */
+  lite = false;
   private held: string[] = [];
   private closed = false;
 
@@ -27,38 +41,45 @@ export class Link {
     readonly name: LinkName,
     readonly prefix: "media" | "probe",
     protected readonly wire: Wire,
+    configuration: RTCConfiguration,
   ) {
-    this.pc = new RTCPeerConnection({ iceServers: [], bundlePolicy: "max-bundle" });
+    this.pc = new RTCPeerConnection(configuration);
     this.pc.addEventListener("connectionstatechange", () => this.changed());
     this.pc.addEventListener("icecandidate", ({ candidate }) => {
       if (candidate && usable(candidate.candidate)) this.trickle(candidate.candidate);
     });
   }
 
+  /** The same connection over whatever path the network has now. Fails when the relay does not know it any more. */
+  abstract restart(): Promise<void>;
+
   close(): void {
     this.closed = true;
     this.pc.close();
   }
 
-  /** Candidates found before the relay named its epoch are sent once it has. */
-  protected answered(epoch: number): void {
-    this.epoch = epoch;
-    for (const candidate of this.held.splice(0)) this.trickle(candidate);
+  /** Asks the relay; what comes after the connection was closed is not to be acted upon. */
+  protected async asked<T>(name: string, payload: Record<string, unknown>): Promise<T> {
+    if (this.closed) throw new Closed();
+    const answer = await this.wire.ask<T>(`${this.prefix}.${name}`, payload);
+    if (this.closed) throw new Closed();
+    return answer;
   }
 
-  /** The own description, with its candidates where they cannot follow one by one (the probe has no such message). */
-  protected async described(): Promise<string> {
-    if (this.prefix === "probe" && this.pc.iceGatheringState !== "complete") {
-      await new Promise<void>((resolve) => {
-        this.pc.addEventListener("icegatheringstatechange", () => this.pc.iceGatheringState === "complete" && resolve());
-        setTimeout(resolve, GATHER_WITHIN);
-      });
-    }
+  /** The own description. Candidates do not hold it up: the relay needs none, or they follow one by one. */
+  protected described(): string {
     return this.pc.localDescription?.sdp ?? "";
   }
 
+  /** Candidates found before the relay spoke are sent once it has, if it wants them at all. */
+  protected answered({ sdp, epoch }: Described): void {
+    this.epoch = epoch;
+    this.lite = isLite(sdp);
+    for (const candidate of this.held.splice(0)) this.trickle(candidate);
+  }
+
   private trickle(candidate: string): void {
-    if (this.closed || this.prefix === "probe") return;
+    if (this.closed || this.lite || this.prefix === "probe") return;
     if (this.epoch === null) this.held.push(candidate);
     else {
       const message = { pc: this.name, candidate, epoch: this.epoch };

@@ -1,151 +1,186 @@
-// Keeps both connections of the person alive: starts them, follows the relay, rebuilds what broke.
+// Both connections of the person, what is sent and shown over them, and how they follow the relay.
 import { computed, effect, signal } from "@preact/signals";
-import { delay } from "../live/backoff";
+import { pause } from "../live/backoff";
 import type { Live } from "../live/socket";
-import type { Id, Slot, Source } from "../live/wire";
+import { Refused, SOURCES, type Id, type Judged, type Slot, type Source } from "../live/wire";
 import type { Capture } from "./capture";
-import type { Link, MediaState } from "./link";
-import { PublishLink } from "./publish";
+import { loadChoice, qualityOf } from "./choice";
+import { Keeper } from "./keeper";
+import type { MediaState } from "./link";
 import { Loudspeaker } from "./loudspeaker";
+import { Monitor } from "./monitor";
+import { PublishLink } from "./publish";
+import { every, Servers } from "./servers";
 import { SubscribeLink, type Received } from "./subscribe";
-import { measure, type Measured, type Quality } from "./quality";
+import { View } from "./view";
 
-const INTERRUPTED_FOR = 6_000; // milliseconds an interrupted connection may take to come back by itself
 const MEASURE_EVERY = 3_000;
+const VIEW_AFTER = 150; // milliseconds a page may go on changing before the relay is told
+const VIEW_EVERY = 300;
 
 const NOBODY: Received = new Map();
 
 export class Media {
-  readonly publish = signal<PublishLink | null>(null);
-  readonly subscribe = signal<SubscribeLink | null>(null);
   readonly speaker = new Loudspeaker();
-  readonly quality = signal<Quality>({ own: null, seats: {} });
-  /** The relay could not be asked, or refused; told until a connection stands. */
-  readonly failing = signal(false);
-  readonly received = computed<Received>(() => this.subscribe.value?.received.value ?? NOBODY);
+  readonly monitor: Monitor;
+  readonly servers: Servers;
+  readonly publish: Keeper<PublishLink>;
+  readonly subscribe: Keeper<SubscribeLink>;
+  readonly view = new View(() => this.viewChanged());
+  readonly received = computed<Received>(() => this.subscribe.link.value?.received.value ?? NOBODY);
+  readonly failing = computed(() => this.publish.failing.value || this.subscribe.failing.value);
   readonly state = computed<MediaState>(() => this.worst());
-  private readonly tries = { publish: 0, subscribe: 0 };
-  private readonly rebuilding = { publish: false, subscribe: false };
-  private wanted = { publish: false, subscribe: false };
   private timer: ReturnType<typeof setInterval> | undefined;
-  private last: Measured | null = null;
+  private readonly measured: (() => void)[] = [];
+  private telling = false;
+  private viewIsNew = false;
+  private viewTold = "";
+  private readonly ended = signal(false);
 
-  constructor(private readonly live: Live, readonly capture: Capture) {
-    live.on<{ slots: Slot[]; epoch?: number }>("media.slots", ({ slots, epoch }) => {
-      this.subscribe.value?.assign(slots, epoch);
-    });
-    live.on("media.moved", () => this.rebuildAll());
-    live.on<{ pc: "publish" | "subscribe"; state: string }>("media.state", ({ pc, state }) => {
-      if (state === "failed") void this.rebuild(pc);
-    });
+  constructor(private readonly live: Live, readonly capture: Capture, me: () => Id | undefined) {
+    this.monitor = new Monitor(me);
+    this.servers = new Servers(live);
+    this.publish = new Keeper(live, () => this.newPublish(), (link) => link.start(this.sent()), () => this.sendAgain());
+    this.subscribe = new Keeper(live, () => this.newSubscribe(), (link) => link.start(), () => this.viewAgain());
+    this.follow();
     capture.onTrack((source, track) => void this.send(source, track));
-    effect(() => this.speaker.play(this.subscribe.value?.audio.value ?? []));
+    effect(() => this.speaker.play(this.subscribe.link.value?.audio.value ?? []));
+    effect(() => { if (this.subscribe.link.value?.slots.value) this.viewChanged(); });
   }
 
   /** Turns the directions on and off; calling it again with the same wish changes nothing. */
   want(publish: boolean, subscribe: boolean): void {
-    this.wanted = { publish, subscribe };
-    if (publish && !this.publish.value) void this.rebuild("publish");
-    if (subscribe && !this.subscribe.value) void this.rebuild("subscribe");
-    if (!publish) this.drop("publish");
-    if (!subscribe) this.drop("subscribe");
+    this.publish.want(publish);
+    this.subscribe.want(subscribe);
     this.timer ??= setInterval(() => void this.measure(), MEASURE_EVERY);
   }
 
-  /** After the socket came back: the names behind the slots may have changed unheard, so ask anew. */
+  /** Called after each look at the statistics. */
+  onMeasured(listener: () => void): void {
+    this.measured.push(listener);
+  }
+
+  /** After the socket came back: what the relay said meanwhile was not heard, so it is asked. */
   resume(): void {
-    if (this.subscribe.value) void this.rebuild("subscribe");
-    if (this.publish.value && this.publish.value.state.value !== "connected") void this.rebuild("publish");
+    void this.servers.get();
+    void this.resumeSubscribe();
+    if (this.publish.link.value?.state.value !== "connected") void this.publish.heal();
   }
 
   rebuildAll(): void {
-    for (const name of ["publish", "subscribe"] as const) {
-      this.tries[name] = 0;
-      void this.rebuild(name);
-    }
+    this.publish.rebuild();
+    this.subscribe.rebuild();
   }
 
   close(): void {
     clearInterval(this.timer);
-    this.wanted = { publish: false, subscribe: false };
-    this.drop("publish");
-    this.drop("subscribe");
+    this.ended.value = true;
+    this.publish.want(false);
+    this.subscribe.want(false);
     this.capture.close();
   }
 
+  private follow(): void {
+    this.live
+      .on<{ slots: Slot[]; epoch?: number }>("media.slots", ({ slots, epoch }) => this.subscribe.link.value?.assign(slots, epoch))
+      .on("media.moved", () => this.rebuildAll())
+      .on<{ pc: "publish" | "subscribe"; state: string }>("media.state", ({ pc, state }) => {
+        if (state === "failed") this[pc].rebuild();
+      })
+      .on<{ source: Source; wanted: string[] }>("media.layers", ({ source, wanted }) => {
+        void this.publish.link.value?.layers(source, wanted);
+      })
+      .on<{ seats: Record<Id, Judged> }>("media.quality", ({ seats }) => {
+        this.monitor.told.value = { ...this.monitor.told.value, ...seats };
+      });
+    const moved = (): void => {
+      void this.publish.check();
+      void this.subscribe.check();
+    };
+    addEventListener("online", moved);
+    (navigator as { connection?: EventTarget }).connection?.addEventListener("change", moved);
+  }
+
+  private async newPublish(): Promise<PublishLink> {
+    return new PublishLink("media", this.live, every(await this.servers.get()), qualityOf(loadChoice()));
+  }
+
+  private async newSubscribe(): Promise<SubscribeLink> {
+    return new SubscribeLink("media", this.live, every(await this.servers.get()));
+  }
+
+  private sent(): Partial<Record<Source, MediaStreamTrack | null>> {
+    return Object.fromEntries(SOURCES.map((source) => [source, this.capture.sent(source)]));
+  }
+
   private async send(source: Source, track: MediaStreamTrack | null): Promise<void> {
-    await this.publish.value?.send(source, track).catch(() => void this.rebuild("publish"));
+    const link = this.publish.link.value;
+    await link?.send(source, track).catch(() => this.publish.link.value === link && this.publish.rebuild());
   }
 
-  private async rebuild(name: "publish" | "subscribe"): Promise<void> {
-    if (!this.wanted[name] || this.rebuilding[name]) return;
-    this.rebuilding[name] = true;
-    try {
-      if (this.tries[name] > 0) await new Promise((done) => setTimeout(done, delay(this.tries[name])));
-      this.tries[name] += 1;
-      await this.live.ready();
-      if (this.wanted[name]) await this.build(name);
-    } catch {
-      this.failing.value = true;
-      if (this.live.state.value.is !== "gone") setTimeout(() => void this.rebuild(name), 1_000);
-    } finally {
-      this.rebuilding[name] = false;
+  /** A device that opened while the offer travelled was told to nobody: say it now. */
+  private sendAgain(): void {
+    for (const source of SOURCES) void this.send(source, this.capture.sent(source));
+  }
+
+  private viewAgain(): void {
+    this.viewTold = "";
+    this.viewChanged();
+  }
+
+  private viewChanged(): void {
+    this.viewIsNew = true;
+    if (!this.telling && !this.ended.peek()) void this.tellView();
+  }
+
+  /** The newest state last, and never two on their way. */
+  private async tellView(): Promise<void> {
+    this.telling = true;
+    await pause(VIEW_AFTER);
+    while (this.viewIsNew) {
+      this.viewIsNew = false;
+      await this.sayView();
+      await pause(VIEW_EVERY);
     }
+    this.telling = false;
   }
 
-  private async build(name: "publish" | "subscribe"): Promise<void> {
-    const link = name === "publish" ? new PublishLink("media", this.live) : new SubscribeLink("media", this.live);
-    try {
-      if (link instanceof PublishLink) await link.start(this.capture.sent("mic"), this.capture.sent("camera"));
-      else await link.start();
-    } catch (error) {
-      link.close();
-      throw error;
-    }
-    this.drop(name);
-    if (link instanceof PublishLink) {
-      this.publish.value = link;
-      // A device that opened while the offer travelled was told to nobody: say it now.
-      for (const source of ["mic", "camera", "screen"] as const) void this.send(source, this.capture.sent(source));
-    } else this.subscribe.value = link;
-    this.watch(link);
-  }
-
-  private watch(link: Link): void {
-    let patience: ReturnType<typeof setTimeout> | undefined;
-    const stop = link.state.subscribe((state) => {
-      clearTimeout(patience);
-      if (this[link.name].peek() !== link) return queueMicrotask(() => stop());
-      if (state === "connected") {
-        this.tries[link.name] = 0;
-        this.failing.value = false;
-      }
-      if (state === "failed") void this.rebuild(link.name);
-      if (state === "interrupted") patience = setTimeout(() => void this.rebuild(link.name), INTERRUPTED_FOR);
+  private async sayView(): Promise<void> {
+    const link = this.subscribe.link.peek();
+    if (!link || link.epoch === null) return;
+    const message = { tiles: this.view.tiles(link.slots.peek()), epoch: link.epoch };
+    const saying = JSON.stringify(message);
+    if (saying === this.viewTold || Object.keys(message.tiles).length === 0) return;
+    this.viewTold = saying;
+    await this.live.ask("media.view", message).catch((error: unknown) => {
+      // Unheard or too often: said again with the next change. An older relay has no such question and sends all.
+      if (!(error instanceof Refused) || error.code !== "media_refused") this.viewTold = "";
     });
   }
 
-  private drop(name: "publish" | "subscribe"): void {
-    this[name].value?.close();
-    this[name].value = null;
+  private async resumeSubscribe(): Promise<void> {
+    const link = this.subscribe.link.value;
+    if (!link || link.epoch === null) return;
+    try {
+      const message = { tiles: this.view.tiles(link.slots.value), epoch: link.epoch };
+      const { slots } = await this.live.ask<{ slots: Slot[] }>("media.view", message);
+      if (this.subscribe.link.value === link) link.assign(slots, link.epoch);
+      if (link.state.value !== "connected") await this.subscribe.heal();
+    } catch {
+      if (this.subscribe.link.value === link) this.subscribe.rebuild();
+    }
+  }
+
+  private async measure(): Promise<void> {
+    await this.monitor.measure(this.publish.link.value, this.subscribe.link.value);
+    for (const listener of this.measured) listener();
   }
 
   private worst(): MediaState {
-    const states = [this.publish.value, this.subscribe.value].flatMap((link) => (link ? [link.state.value] : []));
+    const states = [this.publish.link.value, this.subscribe.link.value].flatMap((link) => (link ? [link.state.value] : []));
     for (const state of ["failed", "interrupted", "connecting", "new"] as const) {
       if (states.includes(state)) return state;
     }
     return states.length > 0 ? "connected" : "new";
-  }
-
-  private async measure(): Promise<void> {
-    const now = await measure(this.publish.value, this.subscribe.value, this.last);
-    this.last = now.measured;
-    this.quality.value = now.quality;
-  }
-
-  /** True while the seat's microphone is on elsewhere and nothing of it has arrived for two measurements. */
-  unheard(seat: Id): boolean {
-    return this.quality.value.seats[seat]?.audio === "silent";
   }
 }

@@ -1,49 +1,61 @@
 // What the person sends. The browser offers; a source keeps its m-line for the life of the connection.
-import type { Source } from "../live/wire";
-import { Link, type Wire } from "./link";
+import { SOURCES, type Source } from "../live/wire";
+import type { PictureQuality } from "./choice";
+import { alone, encodings, redFirst, wantedOnly } from "./encodings";
+import { Link, type Described, type Wire } from "./link";
 
-const ENCODING: Record<Source, RTCRtpEncodingParameters> = {
-  mic: { maxBitrate: 40_000 },
-  camera: { maxBitrate: 600_000 },
-  screen: { maxBitrate: 1_500_000, maxFramerate: 12 },
-};
+export type Tracks = Partial<Record<Source, MediaStreamTrack | null>>;
+type Encodings = RTCRtpEncodingParameters[];
 
 export class PublishLink extends Link {
   private readonly transceivers = new Map<Source, RTCRtpTransceiver>();
+  /** Offers, and changes of what is sent, one after the other. */
   private turn: Promise<unknown> = Promise.resolve();
 
-  constructor(prefix: "media" | "probe", wire: Wire) {
-    super("publish", prefix, wire);
+  constructor(prefix: "media" | "probe", wire: Wire, configuration: RTCConfiguration, private readonly quality: PictureQuality) {
+    super("publish", prefix, wire, configuration);
   }
 
   /** First offer: microphone and camera have their lines from the start, silent or not. */
-  start(mic: MediaStreamTrack | null, camera: MediaStreamTrack | null): Promise<void> {
-    this.add("mic", mic);
-    this.add("camera", camera);
-    return this.negotiate();
+  start(tracks: Tracks): Promise<void> {
+    for (const source of SOURCES) {
+      if (source === "mic" || source === "camera" || tracks[source]) this.add(source, tracks[source] ?? null);
+    }
+    return this.next(() => this.offer());
   }
 
-  /** Puts a track on the source's line; the screen's line is added the first time it is shared. */
+  /** Puts a track on the source's line; a line is added the first time its source is shared. */
   async send(source: Source, track: MediaStreamTrack | null): Promise<void> {
     const transceiver = this.transceivers.get(source);
     if (transceiver) await transceiver.sender.replaceTrack(track);
     else if (track) {
       this.add(source, track);
-      await this.negotiate();
+      await this.next(() => this.offer());
     }
+  }
+
+  /** `media.layers`: sizes that nobody looks at cost neither processor nor uplink. */
+  layers(source: Source, wanted: readonly string[]): Promise<void> {
+    return this.next(() => this.shape(source, (now) => wantedOnly(now, wanted)));
+  }
+
+  restart(): Promise<void> {
+    this.pc.restartIce();
+    return this.next(() => this.offer());
   }
 
   private add(source: Source, track: MediaStreamTrack | null): void {
     const kind = source === "mic" ? "audio" : "video";
     const transceiver = this.pc.addTransceiver(track ?? kind, {
       direction: "sendonly",
-      sendEncodings: [ENCODING[source]],
+      sendEncodings: encodings(source, this.quality),
     });
+    if (source === "mic") preferRed(transceiver);
     this.transceivers.set(source, transceiver);
   }
 
-  private negotiate(): Promise<void> {
-    const next = this.turn.then(() => this.offer());
+  private next(work: () => Promise<void>): Promise<void> {
+    const next = this.turn.then(work);
     this.turn = next.catch(() => undefined);
     return next;
   }
@@ -52,11 +64,27 @@ export class PublishLink extends Link {
     await this.pc.setLocalDescription(await this.pc.createOffer());
     const sources: Record<string, Source> = {};
     for (const [source, { mid }] of this.transceivers) if (mid !== null) sources[mid] = source;
-    const { sdp, epoch } = await this.wire.ask<{ sdp: string; epoch: number }>(`${this.prefix}.publish`, {
-      sdp: await this.described(),
-      sources,
-    });
-    await this.pc.setRemoteDescription({ type: "answer", sdp });
-    this.answered(epoch);
+    const answer = await this.asked<Described>("publish", { sdp: this.described(), sources });
+    await this.pc.setRemoteDescription({ type: "answer", sdp: answer.sdp });
+    this.answered(answer);
+    for (const source of this.transceivers.keys()) await this.shape(source, (now) => alone(source, now));
+  }
+
+  private async shape(source: Source, change: (now: Encodings) => Encodings | null): Promise<void> {
+    const sender = this.transceivers.get(source)?.sender;
+    const parameters = sender?.getParameters();
+    const next = parameters?.encodings ? change(parameters.encodings) : null;
+    // A browser that cannot reshape goes on as it was: more is sent than needed, nothing is lost.
+    if (sender && parameters && next) await sender.setParameters({ ...parameters, encodings: next }).catch(() => undefined);
+  }
+}
+
+function preferRed(transceiver: RTCRtpTransceiver): void {
+  const codecs = redFirst(RTCRtpReceiver.getCapabilities("audio")?.codecs ?? []);
+  if (!codecs || !("setCodecPreferences" in transceiver)) return;
+  try {
+    transceiver.setCodecPreferences(codecs);
+  } catch {
+    // a browser that counts its codecs differently sends plain Opus
   }
 }

@@ -4,12 +4,14 @@ import { Agenda } from "./agenda";
 import { Ask } from "./ask";
 import { Banner } from "./banner";
 import { Bar } from "./bar";
+import { ConnectionDetails, OwnTrouble } from "./connection";
 import { RoomContext, useRoom } from "./context";
 import { Filmstrip } from "./faces";
 import { Gone } from "./gone";
 import { Help, Palette } from "./help";
 import { ChairOffer, Notices, SoundOffer } from "./notices";
 import type { Room } from "./room";
+import { Showing } from "./showing";
 import { SidePanel } from "./side";
 import { Stage } from "./stage";
 import { WaitingRoom } from "./waiting";
@@ -40,7 +42,7 @@ function Inside() {
   return (
     <div class={`room-grid${room.sideOpen.value ? " with-side" : ""}`} data-testid="room" data-layout={room.layout.value}>
       <Banner />
-      <div class="room-offers"><ChairOffer /><SoundOffer /></div>
+      <div class="room-offers"><ChairOffer /><SoundOffer /><OwnTrouble /></div>
       <Agenda />
       <Stage />
       <SidePanel />
@@ -48,6 +50,8 @@ function Inside() {
       <Bar />
       <Help />
       <Palette />
+      <Showing />
+      <ConnectionDetails />
     </div>
   );
 }

@@ -1,6 +1,7 @@
 // The bottom line: my devices, my hand, the one next step, the door.
 import type { ComponentChildren } from "preact";
 import { t } from "../live/words";
+import { SHOWN } from "../live/wire";
 import { ask } from "./ask";
 import { useRoom, useSnapshot } from "./context";
 import { focusOn } from "./focus";
@@ -52,13 +53,21 @@ export function Bar() {
   );
 }
 
+/** The first screen at one press; with more shown, or on a small screen, everything that can be shown is listed. */
+export function share(room: Room): void {
+  const { capture } = room;
+  const more = SHOWN.some((source) => source !== "screen" && capture[source].value !== null);
+  if (more || !matchMedia("(min-width: 640px)").matches) room.showing.value = true;
+  else void capture.setScreen(capture.screen.value === null);
+}
+
 function Devices() {
   const room = useRoom();
   const snapshot = useSnapshot();
   const { capture } = room;
   const mic = capture.micOn.value;
   const camera = capture.camera.value !== null;
-  const screen = capture.screen.value !== null;
+  const shown = SHOWN.filter((source) => capture[source].value !== null).length;
   const hand = Boolean(myHand(snapshot));
   const { trouble } = capture;
   return (
@@ -68,8 +77,14 @@ function Devices() {
       <Toggle id="camera" icon={camera ? "camera" : "cameraOff"} on={camera} press={() => void capture.setCamera(!camera)}
         label={t(trouble.value.camera ? `media.trouble.camera.${trouble.value.camera}` : camera ? "room.camera_on" : "room.camera_off")} />
       {may(snapshot, "share") && (
-        <Toggle id="share" icon="screen" on={screen} press={() => void capture.setScreen(!screen)}
-          label={t(screen ? "room.share_on" : "room.share_off")} />
+        <Toggle id="share" icon="screen" on={shown > 0} press={() => share(room)} label={t(shown > 0 ? "room.share_on" : "room.share_off")}>
+          {shown > 1 && <span class="count">{shown}</span>}
+        </Toggle>
+      )}
+      {may(snapshot, "share") && (
+        <span class="wide-only">
+          <Toggle id="show-more" icon="plus" on={room.showing.value} press={() => { room.showing.value = true; }} label={t("room.showing.title")} />
+        </span>
       )}
       {may(snapshot, "hand") && (
         <Toggle id="hand" icon="hand" on={hand} label={t(hand ? "room.next.lower_hand" : "room.next.raise_hand")}

@@ -1,9 +1,9 @@
 // Faces large (the stage of a discussion) or in a strip; a shared screen comes first.
 import { t } from "../live/words";
-import type { Person, Snapshot } from "../live/wire";
+import { SHOWN, type Person, type Shown, type Snapshot } from "../live/wire";
 import { useRoom, useSnapshot } from "./context";
 import { nameAt } from "./select";
-import { Tile, useTracks, Video } from "./tile";
+import { Held, Tile, usePictures, Video, type Picture } from "./tile";
 
 /** Who is in the room: whoever has the floor, then whoever is heard, the chair, the rest as on the order. */
 export function present(snapshot: Snapshot, loudest: string | null): Person[] {
@@ -37,21 +37,34 @@ export function Filmstrip() {
   );
 }
 
+/** What people show besides their faces; with `large` it takes the stage and the faces make room. */
 export function Screens({ large = false }: { large?: boolean }) {
   const snapshot = useSnapshot();
-  return <>{snapshot.people.filter((one) => one.online).map((one) => <Screen key={one.seat} seat={one.seat} large={large} />)}</>;
+  const all = snapshot.people.filter((one) => one.online).map((one) => <Shows key={one.seat} seat={one.seat} large={large} />);
+  return large ? <div class="screens">{all}</div> : <>{all}</>;
 }
 
-function Screen({ seat, large }: { seat: string; large: boolean }) {
+function Shows({ seat, large }: { seat: string; large: boolean }) {
   const room = useRoom();
-  const snapshot = useSnapshot();
-  const { screen } = useTracks(seat);
-  const shared = seat === snapshot.me.seat ? screen !== undefined : room.presence.value[seat]?.screen;
-  if (!screen || !shared) return null;
-  const label = t("room.screen_of", { name: nameAt(snapshot, seat) });
+  const { me } = useSnapshot();
+  const pictures = usePictures(seat);
+  const on = (source: Shown): boolean => seat === me.seat || Boolean(room.presence.value[seat]?.[source]);
   return (
-    <figure class={`tile screen${large ? " large" : ""}`} data-testid="screen" data-seat={seat}>
-      <Video track={screen} label={label} />
+    <>
+      {SHOWN.map((source) => {
+        const picture = pictures[source];
+        return picture && on(source) ? <Screen key={source} seat={seat} source={source} picture={picture} large={large} /> : null;
+      })}
+    </>
+  );
+}
+
+function Screen({ seat, source, picture, large }: { seat: string; source: Shown; picture: Picture; large: boolean }) {
+  const label = t(`room.${source}_of`, { name: nameAt(useSnapshot(), seat) });
+  return (
+    <figure class={`tile screen${large ? " large" : ""}`} data-testid="screen" data-seat={seat} data-source={source} data-paused={picture.paused ?? undefined}>
+      <Video track={picture.track} mid={picture.mid} label={label} />
+      <Held paused={picture.paused} />
       <figcaption><span class="tile-who"><strong>{label}</strong></span></figcaption>
     </figure>
   );

@@ -1,7 +1,7 @@
 // Every action has a key. Physical keys, so that they are the same in the Russian layout.
 import { signal } from "@preact/signals";
 import { LAYOUTS, type Snapshot } from "../live/wire";
-import { take } from "./bar";
+import { share, take } from "./bar";
 import { primary } from "./primary";
 import type { Room, Side } from "./room";
 import { leads, may, myHand } from "./select";
@@ -36,7 +36,9 @@ export const SHORTCUTS: readonly Shortcut[] = [
   } },
   { id: "mic", code: "KeyM", shown: "M", can: (one) => may(one, "publish"), run: ({ capture }) => void capture.setMic(!capture.micOn.value) },
   { id: "camera", code: "KeyV", shown: "V", can: (one) => may(one, "publish"), run: ({ capture }) => void capture.setCamera(!capture.camera.value) },
-  { id: "share", code: "KeyS", shown: "S", can: (one) => may(one, "share"), run: ({ capture }) => void capture.setScreen(!capture.screen.value) },
+  { id: "share", code: "KeyS", shown: "S", can: (one) => may(one, "share"), run: (room) => share(room) },
+  { id: "show_more", code: "KeyS", shift: true, shown: "Shift S", can: (one) => may(one, "share"), run: (room) => { room.showing.value = true; } },
+  { id: "own_quality", code: "KeyI", shown: "I", can: always, run: (room, snapshot) => { room.lookingAt.value = snapshot.me.seat; } },
   { id: "hand", code: "KeyH", shown: "H", can: (one) => may(one, "hand"), run: (room, snapshot) =>
     void (myHand(snapshot) ? room.act("hand.lower") : room.act("hand.raise", { point_of_order: false })) },
   { id: "point_of_order", code: "KeyH", shift: true, shown: "Shift H", can: (one) => may(one, "hand"), run: (room) =>

@@ -6,13 +6,15 @@ import { Feed } from "../live/feed";
 import { Live } from "../live/socket";
 import { refusal, t } from "../live/words";
 import {
-  Refused, type Id, type Layout, type Presence, type ProtocolEvent, type RoomEvent, type Speakers, type SyncAnswer,
+  Refused, SOURCES, type Id, type Layout, type Presence, type ProtocolEvent, type RoomEvent, type Speakers, type SyncAnswer,
 } from "../live/wire";
 import { Capture } from "../media/capture";
+import { Hearing, unheard } from "../media/hearing";
 import { Media } from "../media/media";
 import { Viewer } from "../viewer/viewer";
 import { saying } from "./announce";
 import { Opinion } from "./decision/opinion";
+import { listenForSilence } from "./silence";
 import { may } from "./select";
 
 export type Side = "people" | "hands" | "chat" | "lobby" | "agenda";
@@ -38,6 +40,10 @@ export class Room {
   readonly sideOpen = signal(matchMedia("(min-width: 1000px)").matches);
   readonly help = signal(false);
   readonly palette = signal(false);
+  /** The dialog of everything that can be shown besides the face. */
+  readonly showing = signal(false);
+  /** Whose connection is being looked at. */
+  readonly lookingAt = signal<Id | null>(null);
   /** The resolution being reworded here. */
   readonly rewording = signal<Id | null>(null);
   readonly notices = signal<Notice[]>([]);
@@ -47,7 +53,6 @@ export class Room {
   readonly now = signal(Date.now());
   private clockOffset = 0;
   private noticeNumber = 0;
-  private healedAt = 0;
   private told = "";
   private telling = false;
   private readonly opinions = new Map<Id, Opinion>();
@@ -64,7 +69,7 @@ export class Room {
     this.live = new Live(consilium);
     this.feed = new Feed((since) => this.live.ask<SyncAnswer>("room.sync", { since }));
     this.snapshot = this.feed.snapshot;
-    this.media = new Media(this.live, this.capture);
+    this.media = new Media(this.live, this.capture, () => this.snapshot.value?.me.seat);
     this.viewer = new Viewer(this);
     this.drafts = new Drafts(this.live);
     this.listen();
@@ -155,9 +160,11 @@ export class Room {
     this.feed.onPull((answer) => this.pulled(answer));
     this.feed.onEvent((event, missed) => this.heard(event, missed));
     this.capture.onTrack(() => void this.tellPresence());
+    listenForSilence(this);
   }
 
   private async enter(): Promise<void> {
+    void this.media.servers.get();
     const entering = { command: crypto.randomUUID(), consilium: this.consilium };
     const answer = await this.live.send("room.enter", entering, 8_000);
     if (!answer.ok && ["not_a_member", "wrong_step", "already_closed"].includes(answer.error.code)) {
@@ -205,17 +212,15 @@ export class Room {
     effect(() => {
       if (this.inside.value) void untracked(() => this.tellPresence());
     });
-    effect(() => this.heal());
+    const hearing = new Hearing(this.live, () => this.media.subscribe.rebuild());
+    this.media.onMeasured(() => hearing.look(this.unheard()));
   }
 
-  /** One-way audio: somebody speaks for all others and nothing of it arrives here, so ask for the sound anew. */
-  private heal(): void {
-    const { loudest } = this.speakers.value;
-    if (!loudest || loudest === this.snapshot.value?.me.seat) return;
-    if (!this.presence.value[loudest]?.mic || !this.media.unheard(loudest)) return;
-    if (Date.now() - this.healedAt < 20_000) return;
-    this.healedAt = Date.now();
-    this.media.resume();
+  private unheard(): Id[] {
+    const link = this.media.subscribe.link.value;
+    const me = this.snapshot.value?.me.seat;
+    if (!me || link?.state.value !== "connected") return [];
+    return unheard(this.presence.value, link.slots.value, this.media.monitor.heard.value, me);
   }
 
   /** One message at a time, the newest state last: two on their way could arrive the other way round. */
@@ -233,8 +238,9 @@ export class Room {
   }
 
   private devices(): string {
-    const { micOn, camera, screen } = this.capture;
-    return JSON.stringify({ mic: micOn.value, camera: camera.value !== null, screen: screen.value !== null });
+    const { capture } = this;
+    const on = SOURCES.map((source) => [source, source === "mic" ? capture.micOn.value : capture[source].value !== null]);
+    return JSON.stringify(Object.fromEntries(on));
   }
 
   private mark(name: string, on: boolean): void {

@@ -1,12 +1,22 @@
 // One face: who it is, whether he is heard, and how well he is received.
-import { useEffect, useRef } from "preact/hooks";
+import { useContext, useEffect, useRef } from "preact/hooks";
 import { t } from "../live/words";
-import type { Person } from "../live/wire";
-import { useRoom, useSnapshot } from "./context";
+import { SOURCES, type Paused, type Person, type Source } from "../live/wire";
+import { QualityMark } from "./connection";
+import { RoomContext, useRoom, useSnapshot } from "./context";
 import { Icon } from "./icons";
 import { initials, shortName } from "./select";
 
-export function Video({ track, mirrored = false, label }: { track: MediaStreamTrack; mirrored?: boolean; label: string }) {
+interface VideoProps {
+  track: MediaStreamTrack;
+  mirrored?: boolean;
+  label: string;
+  /** The slot it is received in: the relay is told how large it is drawn. */
+  mid?: string | undefined;
+}
+
+export function Video({ track, mirrored = false, label, mid }: VideoProps) {
+  const room = useContext(RoomContext);
   const video = useRef<HTMLVideoElement>(null);
   useEffect(() => {
     const element = video.current;
@@ -15,18 +25,34 @@ export function Video({ track, mirrored = false, label }: { track: MediaStreamTr
     element.play().catch(() => undefined); // muted video may always play; a hidden tab starts it later by itself
     return () => { element.srcObject = null; };
   }, [track]);
+  useEffect(() => (video.current && mid ? room?.media.view.watch(video.current, mid) : undefined), [room, mid]);
   return <video ref={video} class={mirrored ? "mirrored" : ""} autoplay playsInline muted aria-label={label} />;
 }
 
-/** What this person's tile can show now: the own camera straight from the device, others' as received. */
-export function useTracks(seat: string): { camera?: MediaStreamTrack; screen?: MediaStreamTrack } {
+/** A picture that can be shown now; only what is received has a slot and may be held back. */
+export interface Picture {
+  track: MediaStreamTrack;
+  mid?: string;
+  paused?: Paused | null;
+}
+
+/** What can be shown of this person: the own straight from the device, others' as received. */
+export function usePictures(seat: string): Partial<Record<Source, Picture>> {
   const room = useRoom();
   const { me } = useSnapshot();
-  if (seat === me.seat) {
-    const { camera, screen } = room.capture;
-    return { ...(camera.value && { camera: camera.value }), ...(screen.value && { screen: screen.value }) };
+  if (seat !== me.seat) return room.media.received.value.get(seat) ?? {};
+  const own: Partial<Record<Source, Picture>> = {};
+  for (const source of SOURCES) {
+    const track = room.capture[source].value;
+    if (track) own[source] = { track };
   }
-  return room.media.received.value.get(seat) ?? {};
+  return own;
+}
+
+/** Why a picture stands still, over it, in words. */
+export function Held({ paused }: { paused: Paused | null | undefined }) {
+  if (paused !== "bandwidth") return null;
+  return <p class="tile-held" role="status" data-testid="held">{t("room.video_held")}</p>;
 }
 
 export function Tile({ person }: { person: Person }) {
@@ -37,15 +63,16 @@ export function Tile({ person }: { person: Person }) {
   const mic = own ? room.capture.micOn.value : devices?.mic ?? false;
   const showsCamera = own ? room.capture.camera.value !== null : devices?.camera ?? false;
   const speaking = mic && (room.speakers.value.loudest === person.seat || (room.speakers.value.levels[person.seat] ?? -127) > -45);
-  const { camera } = useTracks(person.seat);
+  const { camera } = usePictures(person.seat);
   const name = shortName(person.name);
   const state = !person.online ? "offline" : speaking ? "speaking" : mic ? "on" : "muted";
   return (
     <figure class={`tile ${state}${floor.seat === person.seat ? " floor" : ""}`} data-testid="tile" data-seat={person.seat}
-      data-state={state} data-own={own}>
+      data-state={state} data-own={own} data-paused={camera?.paused ?? undefined}>
       {camera && showsCamera
-        ? <Video track={camera} mirrored={own} label={t("room.video_of", { name })} />
+        ? <Video track={camera.track} mid={camera.mid} mirrored={own} label={t("room.video_of", { name })} />
         : <span class="tile-initials" aria-hidden="true">{initials(person.name)}</span>}
+      {showsCamera && <Held paused={camera?.paused} />}
       <figcaption>
         <span class="tile-mic" title={t(mic ? "room.mic_on" : "room.mic_off")}>
           <Icon name={mic ? "mic" : "micOff"} />
@@ -55,16 +82,9 @@ export function Tile({ person }: { person: Person }) {
           <strong>{own ? t("room.you", { name }) : name}</strong>
           <span class="tile-role">{[t(`role.${person.chair ? "chair" : person.role}`), person.position].filter(Boolean).join(" · ")}</span>
         </span>
-        <Quality seat={person.seat} own={own} />
+        <QualityMark seat={person.seat} name={name} />
       </figcaption>
       {floor.seat === person.seat && <span class="badge accent tile-floor">{t("room.has_floor")}</span>}
     </figure>
   );
-}
-
-function Quality({ seat, own }: { seat: string; own: boolean }) {
-  const { quality } = useRoom().media;
-  const grade = own ? quality.value.own?.grade : quality.value.seats[seat]?.grade;
-  if (!grade || grade === "good") return null;
-  return <span class={`badge plain ${grade === "lost" ? "bad" : "warn"}`} data-testid="quality" data-state={grade}>{t(`room.quality.${grade}`)}</span>;
 }

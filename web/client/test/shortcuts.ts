@@ -5,6 +5,8 @@ export const SHORTCUTS = [
   "mic",
   "camera",
   "share",
+  "show_more",
+  "own_quality",
   "hand",
   "point_of_order",
   "people",

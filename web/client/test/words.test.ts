@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { day, has, refusal, stopwatch, t, useWords } from "../live/words";
 import { LAYOUTS } from "../live/wire";
+import { RUNGS } from "../media/servers";
 import { SHORTCUTS } from "./shortcuts";
 
 const locale = (language: string) =>
@@ -22,7 +23,7 @@ function written(): string[] {
 }
 
 /** Events and message names look like keys and are none. */
-const WIRE = /^(room\.(sync|enter|leave|gone|close|ticket)|media\.(slots|moved|state|stats|candidate))$/;
+const WIRE = /^(room\.(sync|enter|leave|gone|close|ticket)|media\.(candidate|slots|moved|state|layers|view|servers|quality|unheard|unsent))$/;
 
 /** Keys put together from a value: what the value can be. */
 const MADE: Record<string, readonly string[]> = {
@@ -32,7 +33,16 @@ const MADE: Record<string, readonly string[]> = {
   "room.draft.": ["opening", "saved", "saving", "offline", "frozen"],
   "room.dissent.": ["clean", "waiting", "saving", "saved", "failed"],
   "room.link.": ["connecting", "live", "reconnecting", "gone"],
-  "room.quality.": ["good", "poor", "lost"],
+  "room.quality.": ["excellent", "good", "poor", "lost"],
+  "room.quality.cause.": ["uplink", "downlink", "theirs", "deaf", "relay"],
+  "room.quality.advice.": ["uplink", "downlink", "theirs", "deaf", "relay"],
+  "room.quality.trouble.": ["uplink", "downlink", "relay"],
+  "room.quality.detail.": ["rung", "rtt", "up", "down"],
+  "room.showing.": ["screen", "screen2", "screen3", "camera2"],
+  "room.": ["screen_of", "screen2_of", "screen3_of", "camera2_of"],
+  "media.rung.": RUNGS,
+  "room.check.rung.": ["waiting", "trying", "works", "blocked", "absent", "none"],
+  "room.check.quality_": ["high", "usual", "low"],
   "room.section.": ["reasons", "course", "state", "decision"],
   "room.tab.": ["people", "hands", "chat", "lobby", "agenda"],
   "room.ballot.digest_": ["checking", "same", "different"],
@@ -55,7 +65,7 @@ const MADE: Record<string, readonly string[]> = {
   "room.check.verdict.": ["good", "slow", "lossy", "oneway", "blocked", "unavailable"],
   "room.check.advice.": ["good", "slow", "lossy", "oneway", "blocked", "unavailable"],
   "room.check.allow.": ["chromium", "yandex", "firefox", "safari", "other"],
-  "room.check.detail.": ["rtt", "loss", "connected", "echo", "remote", "local", "browser"],
+  "room.check.detail.": ["rtt", "loss", "connected", "echo", "remote", "local", "browser", "chosen", "site"],
   "room.close_vote.": ["title", "text"],
   "room.close_item.": ["title", "text"],
   "room.close_room.": ["title", "text"],
