@@ -76,7 +76,7 @@ def _serve(call: Call) -> int:
         port=given.port,
         tls_cert=given.tls_cert,
         tls_key=given.tls_key,
-        media_controls=_controls(call) if given.workers else None,
+        media_workers=given.workers,
     )
     # In a demonstration the terminal is for people; what the parts log is in <data_dir>/log.
     log.configure("WARNING" if settings.demo else settings.log_level)
@@ -88,11 +88,6 @@ def _serve(call: Call) -> int:
         supervisor.forever()
         print("Останавливается. Stopping.", flush=True)
     return 0
-
-
-def _controls(call: Call) -> str:
-    folder = call.settings(demo=1 if call.options.demo else None).data_dir
-    return ",".join(f"unix:{folder}/media-{number}.sock" for number in range(1, call.options.workers + 1))
 
 
 def _started(supervisor: supervise.Supervisor, settings: Settings) -> bool:

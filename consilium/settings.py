@@ -17,6 +17,8 @@ PREFIX = "CONSILIUM_"
 MIN_SECRET = 32
 # sockaddr_un.sun_path on Linux holds 108 bytes with its closing zero (unix(7)).
 SOCKET_PATH_MAX = 107
+# When one dies its rooms go on at the other at once; two on two cores cost 70 MB and nothing while they wait.
+LEAST_WORKERS = 2
 LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 
 
@@ -69,6 +71,11 @@ class Settings:
     media_controls: tuple[str, ...] = field(
         metadata={
             "meaning": "control addresses of the media workers: unix:PATH or tcp:HOST:PORT, comma-separated"
+        }
+    )
+    media_workers: int = field(
+        metadata={
+            "meaning": "media workers that consilium serve starts; 0: one per core but one, and two at least"
         }
     )
     media_addresses: tuple[str, ...] = field(
@@ -168,6 +175,7 @@ class _Reader:
             session_hours=self.number("session_hours", 12, 1, 24 * 7),
             upload_limit_bytes=self.number("upload_limit_bytes", 64 * 2**20, 2**10, 2**32),
             media_controls=self.controls(data_dir),
+            media_workers=self.number("media_workers", 0, 0, 64),
             media_addresses=self.several("media_addresses"),
             media_key_file=self.media_key(),
             registry_url=self.url("registry_url", ("http", "https"))
@@ -271,7 +279,10 @@ class _Reader:
         return (cert.resolve(), key.resolve()) if cert and key else (None, None)
 
     def controls(self, data_dir: Path) -> tuple[str, ...]:
-        found = self.several("media_controls") or (f"unix:{data_dir}/media.sock",)
+        count = self.number("media_workers", 0, 0, 64) or max(LEAST_WORKERS, (os.cpu_count() or 1) - 1)
+        found = self.several("media_controls") or tuple(
+            f"unix:{data_dir}/media-{number}.sock" for number in range(1, count + 1)
+        )
         for address in found:
             _check_control(address)
         return found

@@ -33,11 +33,13 @@ log = logging.getLogger(__name__)
 GRACE = 3.5
 HEALTHY_WITHIN = 60.0
 FREE_BYTES = 64 * 2**20
+AT_ONCE = 0.1  # seconds until a child that had been steady is started again
 BACK_OFF = (0.5, 30.0)
 STEADY = 60.0
 TRIES_BEFORE_HEALTHY = 3
 CANNOT_START = 2
 _TICK = 0.1
+_FOREVER = 3600.0
 _PR_SET_PDEATHSIG = 1
 _WATCHED = frozenset({signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGCHLD})
 _ENDING = frozenset({signal.SIGINT, signal.SIGTERM, signal.SIGHUP})
@@ -245,7 +247,7 @@ class Supervisor:
 
     def wait(self, seconds: float) -> bool:
         """Wait for a signal at most so long, and look after the children; True when it is time to end."""
-        got = signal.sigtimedwait(_WATCHED, seconds)
+        got = signal.sigtimedwait(_WATCHED, min(seconds, self._next_start()))
         self._look_after()
         return got is not None and got.si_signo in _ENDING
 
@@ -253,6 +255,11 @@ class Supervisor:
         """End every child within 5 s."""
         children, self._children = self._children, []
         _end([child.process for child in children if child.process])
+
+    def _next_start(self) -> float:
+        """Seconds until a child that died is to be started again."""
+        waiting = [child.again_at - time.monotonic() for child in self._children if child.process is None]
+        return max(0.0, min(waiting, default=_FOREVER))
 
     def _look_after(self) -> None:
         now = time.monotonic()
@@ -266,7 +273,7 @@ class Supervisor:
         assert child.process is not None
         status, child.process = child.process.returncode, None
         child.deaths = 1 if now - child.started > STEADY else child.deaths + 1
-        pause = min(BACK_OFF[0] * 2 ** (child.deaths - 1), BACK_OFF[1])
+        pause = AT_ONCE if child.deaths == 1 else min(BACK_OFF[0] * 2 ** (child.deaths - 2), BACK_OFF[1])
         child.again_at = now + pause
         log.warning("child.died", extra={"part": child.part.name, "status": status, "again_in": pause})
 

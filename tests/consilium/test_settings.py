@@ -118,7 +118,7 @@ def test_paths_do_not_depend_on_a_later_change_of_folder(base, tmp_path, monkeyp
     settings = Settings.from_environment({**base, "CONSILIUM_DATA_DIR": "state"})
     assert settings.data_dir == tmp_path / "state"
     assert settings.database_url == f"sqlite:///{tmp_path}/state/consilium.db"
-    assert settings.media_controls == (f"unix:{tmp_path}/state/media.sock",)
+    assert settings.media_controls[:2] == tuple(f"unix:{tmp_path}/state/media-{n}.sock" for n in (1, 2))
 
 
 def test_the_process_environment_is_the_default_source(base, monkeypatch):
