@@ -1,0 +1,227 @@
+"""One receiver: what his reports say, what is sent again to him, and the clock of his slots.
+
+RFC 3550 (reports), RFC 4585 and 5104 (NACK, PLI, FIR), draft-alvestrand-rmcat-remb.
+"""
+
+import struct
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from aiortc.rtp import (
+    RTCP_PSFB_APP,
+    RTCP_PSFB_FIR,
+    RTCP_PSFB_PLI,
+    RTCP_RTPFB_NACK,
+    RtcpPsfbPacket,
+    RtcpReceiverInfo,
+    RtcpRrPacket,
+    RtcpRtpfbPacket,
+    RtcpSdesPacket,
+    RtcpSenderInfo,
+    RtcpSourceInfo,
+    RtcpSrPacket,
+    unpack_remb_fci,
+)
+
+from media.bandwidth import Downlink
+from media.plane.table import CLOCK_RATES, Forwarder, Leg, Slot
+from media.repair import Resends
+from media.upstream import CNAME, ntp, parse
+
+WINDOW = 6.0  # seconds over which quality is judged
+ROUND_TRIPS = 600  # remembered for the summary, one a second at most
+
+
+@dataclass(slots=True)
+class Reported:
+    """What a receiver said about one slot."""
+
+    highest: int = 0
+    lost: int = 0
+    jitter: float = 0.0  # seconds
+    at: float = 0.0
+    windows: deque[tuple[float, int, int]] = field(default_factory=deque)  # when, expected, lost
+    ever_expected: int = 0
+    ever_lost: int = 0
+
+
+class Downstream:
+    """The RTCP of one subscribe connection. `send` protects and sends, or loses; `wall` is time.time.
+
+    keyframe: a slot cannot go on without one
+    """
+
+    def __init__(
+        self,
+        leg: Leg,
+        forwarder: Forwarder,
+        send: Callable[[bytes], None],
+        keyframe: Callable[[Slot], None],
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        wall: Callable[[], float] = time.time,
+    ) -> None:
+        self.downlink = Downlink()
+        self.rtt: float | None = None
+        self.round_trips: deque[float] = deque(maxlen=ROUND_TRIPS)
+        self._leg = leg
+        self._forwarder = forwarder
+        self._send = send
+        self._keyframe = keyframe
+        self._clock = clock
+        self._wall = wall
+        self._resends = Resends()
+        self._reported: dict[int, Reported] = {}
+
+    # --- from him -----------------------------------------------------------------------------
+
+    def rtcp(self, data: bytes) -> bool:
+        """A compound of his, decrypted; False when malformed."""
+        packets = parse(data)
+        slots = {slot.ssrc: slot for slot in self._leg.slots}
+        reports: list[RtcpReceiverInfo] = []
+        for packet in packets or ():
+            match packet:
+                case RtcpPsfbPacket():
+                    self._payload_feedback(packet, slots)
+                case RtcpRtpfbPacket():
+                    self._losses(packet, slots)
+                case RtcpRrPacket() | RtcpSrPacket():
+                    reports += packet.reports
+                case _:
+                    pass  # SDES, BYE: nothing to do
+        if reports:
+            self._reports([report for report in reports if report.ssrc in slots])
+        return packets is not None
+
+    # --- to him -------------------------------------------------------------------------------
+
+    def report(self, timestamp: Callable[[Slot, float], int | None], slots: list[Slot] | None = None) -> None:
+        """Sender reports of the slots that flow (once a second, and after a switch).
+
+        timestamp: RTP time of what a slot carries at a monotonic time, in the publisher's numbers; browsers
+        need the pair with one clock, ours, to keep lips and voice together.
+        """
+        now, wall = self._clock(), ntp(self._wall())
+        data, chunks = b"", []
+        for slot in self._leg.slots if slots is None else slots:
+            incoming = timestamp(slot, now) if slot.source is not None and slot.layer >= 0 else None
+            if incoming is None or not slot.packets:
+                continue
+            info = RtcpSenderInfo(
+                ntp_timestamp=wall,
+                rtp_timestamp=(incoming + slot.ts_delta) & 0xFFFFFFFF,
+                packet_count=slot.packets & 0xFFFFFFFF,
+                octet_count=slot.bytes & 0xFFFFFFFF,
+            )
+            data += bytes(RtcpSrPacket(ssrc=slot.ssrc, sender_info=info))
+            chunks.append(RtcpSourceInfo(ssrc=slot.ssrc, items=[CNAME]))
+        if data:
+            self._send(data + bytes(RtcpSdesPacket(chunks=chunks[:31])))
+
+    # --- what is measured ---------------------------------------------------------------------
+
+    def received(self, slot: Slot) -> int | None:
+        """Extended highest sequence number he reported for a slot."""
+        reported = self._reported.get(slot.ssrc)
+        return reported.highest if reported is not None else None
+
+    def quality(self, now: float) -> tuple[float | None, float | None]:
+        """(loss, jitter in s) of the last seconds: of the voices where there are any, else of the pictures."""
+        recent = {
+            slot: self._reported[slot.ssrc]
+            for slot in self._leg.slots
+            if slot.ssrc in self._reported and now - self._reported[slot.ssrc].at < WINDOW + 2
+        }
+        voices = [reported for slot, reported in recent.items() if slot.kind == "audio"]
+        chosen = voices or list(recent.values())
+        windows = [
+            window for reported in chosen for window in reported.windows if now - window[0] < WINDOW + 2
+        ]
+        expected = sum(count for _, count, _ in windows)
+        loss = max(0, sum(lost for _, _, lost in windows)) / expected if expected else None
+        return loss, max((reported.jitter for reported in chosen), default=None)
+
+    def audio_loss(self) -> float | None:
+        audio = [
+            self._reported[s.ssrc] for s in self._leg.slots if s.kind == "audio" and s.ssrc in self._reported
+        ]
+        expected = sum(reported.ever_expected for reported in audio)
+        return max(0, sum(reported.ever_lost for reported in audio)) / expected if expected else None
+
+    @property
+    def refused(self) -> int:
+        """Packets he asked for again beyond the share that resending may take."""
+        return self._resends.refused
+
+    # --- inside -------------------------------------------------------------------------------
+
+    def _payload_feedback(self, packet: RtcpPsfbPacket, slots: dict[int, Slot]) -> None:
+        if packet.fmt == RTCP_PSFB_APP and packet.fci[:4] == b"REMB":
+            try:
+                bits, _ = unpack_remb_fci(packet.fci)
+            except (ValueError, IndexError, struct.error):
+                return
+            self.downlink.remb(bits, self._clock())
+        elif packet.fmt in {RTCP_PSFB_PLI, RTCP_PSFB_FIR}:
+            for ssrc in _keyframe_targets(packet):
+                slot = slots.get(ssrc)
+                if slot is not None and slot.kind == "video":
+                    self._keyframe(slot)
+
+    def _losses(self, packet: RtcpRtpfbPacket, slots: dict[int, Slot]) -> None:
+        slot = slots.get(packet.media_ssrc)
+        if slot is None or packet.fmt != RTCP_RTPFB_NACK or slot.kind != "video":
+            return
+        self._resends.sent(self._leg.counters.packets_out)
+        wanted = self._resends.answer(slot.ssrc, packet.lost, self.rtt, self._clock())
+        if wanted:
+            self._forwarder.retransmit(slot, wanted)
+
+    def _reports(self, reports: list[RtcpReceiverInfo]) -> None:
+        now = self._clock()
+        kinds = {slot.ssrc: slot.kind for slot in self._leg.slots}
+        expected = lost = 0
+        for report in reports:
+            count, missing = self._note(report, CLOCK_RATES[kinds[report.ssrc]], now)
+            expected, lost = expected + count, lost + missing
+        rtt = min((trip for trip in map(self._round_trip, reports) if trip is not None), default=None)
+        if rtt is not None:
+            self.rtt = rtt if self.rtt is None else self.rtt * 0.7 + rtt * 0.3
+            self.round_trips.append(rtt)
+        if reports:
+            self.downlink.report(max(0, lost) / expected if expected else 0.0, rtt, now)
+
+    def _note(self, report: RtcpReceiverInfo, rate: int, now: float) -> tuple[int, int]:
+        """Remember a block; returns (expected, lost) since the one before."""
+        before = self._reported.get(report.ssrc)
+        reported = self._reported.setdefault(report.ssrc, Reported())
+        step = ((report.highest_sequence - reported.highest + 0x80000000) & 0xFFFFFFFF) - 0x80000000
+        expected = max(0, step) if before is not None else 0
+        lost = report.packets_lost - reported.lost if before is not None else 0
+        reported.highest, reported.lost = report.highest_sequence, report.packets_lost
+        reported.jitter, reported.at = report.jitter / rate, now
+        reported.windows.append((now, expected, lost))
+        while now - reported.windows[0][0] > WINDOW:
+            reported.windows.popleft()
+        reported.ever_expected += expected
+        reported.ever_lost += lost
+        return expected, lost
+
+    def _round_trip(self, report: RtcpReceiverInfo) -> float | None:
+        if not report.lsr:
+            return None
+        elapsed = ((ntp(self._wall()) >> 16) - report.lsr - report.dlsr) & 0xFFFFFFFF
+        return elapsed / 65536 if elapsed < 0x80000000 else 0.0
+
+
+def _keyframe_targets(packet: RtcpPsfbPacket) -> list[int]:
+    """A PLI names its stream in the header, a FIR in its entries (RFC 5104, section 4.3.1)."""
+    if packet.fmt == RTCP_PSFB_FIR:
+        return [
+            int(struct.unpack_from("!L", packet.fci, offset)[0])
+            for offset in range(0, len(packet.fci) - 7, 8)
+        ]
+    return [packet.media_ssrc]
