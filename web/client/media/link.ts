@@ -1,5 +1,6 @@
 // What both peer connections share: a state, candidates where the relay wants them, one close.
 import { signal } from "@preact/signals";
+import { pause } from "../live/backoff";
 
 export type LinkName = "publish" | "subscribe";
 export type MediaState = "new" | "connecting" | "connected" | "interrupted" | "failed";
@@ -14,6 +15,8 @@ export interface Described {
   sdp: string;
   epoch: number;
 }
+
+const GATHER_WITHIN = 300; // milliseconds
 
 /** Names that only the browser's own network can resolve are of no use to the relay. */
 export function usable(candidate: string): boolean {
@@ -66,8 +69,11 @@ export abstract class Link {
     return answer;
   }
 
-  /** The own description. Candidates do not hold it up: the relay needs none, or they follow one by one. */
-  protected described(): string {
+  /** The own description. Candidates do not hold it up: they follow one by one, but for the probe's, which come soon. */
+  protected async described(): Promise<string> {
+    for (let waited = 0; this.prefix === "probe" && waited < GATHER_WITHIN && this.pc.iceGatheringState !== "complete"; waited += 50) {
+      await pause(50);
+    }
     return this.pc.localDescription?.sdp ?? "";
   }
 
