@@ -32,7 +32,7 @@ class Losses:
         """(16-bit numbers to ask for now, ascending; whether one was given up)."""
         wanted = []
         missing = self._missing
-        overdue = [ext for ext, (since, _) in missing.items() if now - since >= MISSING_FOR]
+        overdue = [ext for ext, (since, _) in missing.items() if now - since > MISSING_FOR]
         for ext in overdue:
             del missing[ext]
         for ext, (since, asked) in missing.items():

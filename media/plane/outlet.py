@@ -9,7 +9,7 @@ from media.plane.codecs import NO_IDS, PictureIds, with_picture_ids
 from media.plane.rewrite import RTP_HEADER, Headers, difference
 from media.plane.ring import Packet, Ring
 from media.plane.streams import LayerState, LegState, SourceState
-from media.plane.table import CLOCK_RATES, RED_DISTANCE, Slot
+from media.plane.table import CLOCK_RATES, Slot
 
 SEGMENTS = 4  # changes of source or layer a slot remembers, for retransmission
 NO_NUMBER = -1
@@ -101,9 +101,6 @@ class SlotState:
         self.waiting = self.source is not None and wanted >= 0 and not flows
         if wanted < 0:
             self.layer = None
-
-    def set_distance(self, distance: int) -> None:
-        self.red_distance = max(0, min(distance, RED_DISTANCE)) if self.red_type >= 0 else 0
 
     def codec_changed(self) -> None:
         if self.source is not None:
@@ -216,7 +213,7 @@ class SlotState:
     def _send_audio(self, packet: Packet, out: int, out_ts: int, now: float) -> None:
         block, _ = self.headers.block(packet.level)
         payload, payload_type = packet.payload, self.media_type
-        if self.red_distance and self.layer is not None:
+        if self.red_distance and self.red_type >= 0 and self.layer is not None:
             ring, overhead = self.layer.ring.packets, OVERHEAD + len(block)
             payload = red.join(packet, ring, self.first_in, self.red_distance, payload_type, overhead)
             payload_type = self.red_type

@@ -50,7 +50,11 @@ class LegState:
     """One peer connection: what it may send us, and how to send to it."""
 
     def __init__(
-        self, leg: Leg, again: "list[tuple[LegState, bytes]]", wait: "Callable[[SlotState], None]"
+        self,
+        leg: Leg,
+        again: "list[tuple[LegState, bytes]]",
+        wait: "Callable[[SlotState], None]",
+        now: float,
     ) -> None:
         self.leg = leg
         self.wait = wait  # told of a slot that lost its layer
@@ -60,7 +64,7 @@ class LegState:
         self.slots: list[SlotState] = []
         self.admitted: dict[tuple[int, Address], None] = {}
         self.ufrags: list[str] = []
-        self.last_heard = 0.0
+        self.last_heard = now
         # receiving
         self.numbers = leg.extensions
         self.ceiling: Bucket | None = None
@@ -91,7 +95,7 @@ class LegState:
 
     def set_keys(self, keys: SrtpKeys) -> None:
         if keys == self.keys:
-            return  # fresh contexts would use nonces again
+            return  # fresh contexts would take old packets again
         self.keys = keys
         self.inbound = Session(keys, "receive")
         self.outbound = Session(keys, "send")
@@ -211,15 +215,17 @@ class SourceState:
         self.media_type = source.payload_type
         self.rtx_type = source.rtx_payload_type
         self.red_type = source.red_payload_type if self.audio else -1
-        for state, layer in zip(self.layers, source.layers, strict=True):
+        for state, layer in zip(self.layers, source.layers, strict=False):
             state.rid = layer.rid.encode()
             state.announce(layer.ssrc, layer.rtx_ssrc)
 
     def update(self) -> None:
-        """The table's row changed. A source that was closed, or has another codec, starts anew."""
-        was_open, codec = self.open, self.codec
+        """The table's row changed. A source that was closed starts anew: what was said before stays unsaid."""
+        was_open = self.open
+        new = self.source.layers[len(self.layers) :]
+        self.layers += [LayerState(layer, len(self.layers) + at, self) for at, layer in enumerate(new)]
         self._copy()
-        if (was_open and not self.open) or codec != self.codec:
+        if was_open and not self.open:
             for layer in self.layers:
                 layer.restart()
         for slot in self.slots:
