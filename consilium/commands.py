@@ -395,6 +395,56 @@ class SendChat(Command):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AskRecording(Command):
+    """The chair wants the meeting recorded; it begins when everybody present has agreed (RM-14).
+
+    `ground`: how the patient's consent to the recording was given.
+    """
+
+    consilium: UUID
+    ground: Line
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnswerRecording(Command):
+    """One's own consent, given or taken back at any time."""
+
+    consilium: UUID
+    agrees: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StopRecording(Command):
+    consilium: UUID
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReportRecording(Command):
+    """System: whether bytes reach the disk (RM-15). `reason` of an outage: worker, disk, codec."""
+
+    consilium: UUID
+    reason: Literal["worker", "disk", "codec"]
+    healthy: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoreSegment(Command):
+    """System: the media worker finished a file."""
+
+    consilium: UUID
+    seat: UUID
+    what: Line
+    number: int
+    file: Line
+    began_at: datetime
+    milliseconds: int
+    bytes: int
+    digest: str
+    lost: int
+    cut: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ProposeResolution(Command):
     consilium: UUID
     item: UUID
@@ -632,6 +682,9 @@ WIRE: dict[str, type[Command]] = {
     "floor.give": GiveFloor,
     "floor.release": ReleaseFloor,
     "chat.send": SendChat,
+    "recording.ask": AskRecording,
+    "recording.answer": AnswerRecording,
+    "recording.stop": StopRecording,
     "resolution.propose": ProposeResolution,
     "resolution.reword": RewordResolution,
     "resolution.withdraw": WithdrawResolution,
@@ -658,7 +711,8 @@ ROOM: frozenset[str] = frozenset(
     {
         "room.enter", "room.leave", "room.close", "seat.admit", "seat.admit_all", "seat.deny", "chair.take",
         "layout.set", "agenda.open", "agenda.close", "document.open", "document.show", "presenter.pass",
-        "hand.raise", "hand.lower", "floor.give", "floor.release", "chat.send", "resolution.propose",
+        "hand.raise", "hand.lower", "floor.give", "floor.release", "chat.send", "recording.ask",
+        "recording.answer", "recording.stop", "resolution.propose",
         "resolution.reword", "resolution.withdraw", "vote.open", "vote.cast", "vote.close",
         "member.recuse", "dissent.write", "dissent.withdraw", "protocol.write",
     }

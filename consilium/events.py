@@ -410,6 +410,75 @@ class DissentWithdrawn(ConsiliumEvent):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RecordingAsked(ConsiliumEvent):
+    recording: UUID
+    seat: UUID
+    ground: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordingAnswered(ConsiliumEvent):
+    recording: UUID
+    seat: UUID
+    agrees: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordingStarted(ConsiliumEvent):
+    """Everybody present had agreed: their seats."""
+
+    recording: UUID
+    agreed: list[UUID]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordingPaused(ConsiliumEvent):
+    """Somebody present has not agreed."""
+
+    recording: UUID
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordingResumed(ConsiliumEvent):
+    recording: UUID
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordingRefused(ConsiliumEvent):
+    recording: UUID
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordingInterrupted(ConsiliumEvent):
+    recording: UUID
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordingRestored(ConsiliumEvent):
+    recording: UUID
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordingSegmentStored(ConsiliumEvent):
+    recording: UUID
+    seat: UUID
+    what: str
+    number: int
+    file: str
+    bytes: int
+    digest: str
+    lost: int
+    cut: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordingStopped(ConsiliumEvent):
+    recording: UUID
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ConsiliumClosed(ConsiliumEvent):
     pass
 

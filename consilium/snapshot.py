@@ -29,7 +29,7 @@ from consilium.model import (
     Signature,
     SignatureStatus,
 )
-from consilium.rules import access, floor, kinds, voting
+from consilium.rules import access, floor, kinds, recording, voting
 
 if TYPE_CHECKING:
     from consilium.store.transaction import Reader
@@ -50,9 +50,11 @@ ALL = frozenset(
         "decision",
         "chat",
         "protocols",
+        "recording",
     }
 )
-_ROOM = frozenset({"consilium", "me", "people", "lobby", "quorum"})
+_ROOM = frozenset({"consilium", "me", "people", "lobby", "quorum", "recording"})
+_RECORDING = frozenset({"recording"})
 _STAGE = ALL - {"lobby", "chat"}
 
 _OF_CASES = frozenset({"lobby", "agenda", "case"})
@@ -89,6 +91,15 @@ SECTIONS: dict[type[Event], frozenset[str]] = {
     events.MemberRecused: frozenset({"me", "people", "quorum", "decision"}),
     events.DissentWritten: frozenset({"me", "decision"}),
     events.DissentWithdrawn: frozenset({"me", "decision"}),
+    events.RecordingAsked: _RECORDING,
+    events.RecordingAnswered: _RECORDING,
+    events.RecordingStarted: _RECORDING,
+    events.RecordingPaused: _RECORDING,
+    events.RecordingResumed: _RECORDING,
+    events.RecordingRefused: _RECORDING,
+    events.RecordingInterrupted: _RECORDING,
+    events.RecordingRestored: _RECORDING,
+    events.RecordingStopped: _RECORDING,
     events.ConsiliumClosed: ALL,
     events.ProtocolDrafted: frozenset({"protocols", "agenda"}),
     events.ProtocolFrozen: frozenset({"protocols"}),
@@ -152,6 +163,10 @@ def public(event: Event, seat: Seat, *, may_admit: bool) -> dict[str, Any] | Non
             return data if own else {"ballot": data["ballot"], "seat": data["seat"]}
         case events.DissentWritten() | events.DissentWithdrawn():
             return data if own else {}
+        case events.RecordingAnswered():  # who refuses is named to nobody
+            return data if own else {"recording": data["recording"]}
+        case events.RecordingSegmentStored():
+            return None
         case events.SeatWaiting() | events.SeatDenied():
             return data if own or may_admit else None
         case _:
@@ -164,7 +179,7 @@ def _outside(name: str, scene: Scene, seat: Seat) -> Section:
         return _consilium(scene, seat)
     if name == "me":
         return _me(scene, seat)
-    return None if name in {"case", "view", "floor", "quorum", "decision"} else []
+    return None if name in {"case", "view", "floor", "quorum", "decision", "recording"} else []
 
 
 def _consilium(scene: Scene, seat: Seat) -> dict[str, Any]:
@@ -479,6 +494,28 @@ def _awaits(protocol: Protocol, seat: Seat) -> bool:
     )
 
 
+def _recording(scene: Scene, seat: Seat) -> dict[str, Any] | None:
+    """The newest recording: everybody sees its state and whose answer is missing, nobody who refused."""
+    consilium = scene.consilium
+    newest = recording.newest(consilium)
+    if newest is None:
+        return None
+    return {
+        "id": str(newest.id),
+        "status": newest.status,
+        "asked_by": str(newest.asked_by),
+        "ground": newest.ground,
+        "started_at": _plain(newest.started_at),
+        "stopped_at": _plain(newest.stopped_at),
+        "awaited": [str(one.id) for one in recording.awaited(consilium, newest)],
+        "agreed": recording.agreed(consilium, newest, seat.id),
+        "gaps": [
+            {"reason": gap.reason, "began_at": _plain(gap.began_at), "ended_at": _plain(gap.ended_at)}
+            for gap in recording.gaps(consilium, newest)
+        ],
+    }
+
+
 _MAKERS: dict[str, Callable[[Scene, Seat], Section]] = {
     "consilium": _consilium,
     "me": _me,
@@ -492,6 +529,7 @@ _MAKERS: dict[str, Callable[[Scene, Seat], Section]] = {
     "decision": _decision,
     "chat": _chat,
     "protocols": _protocols,
+    "recording": _recording,
 }
 
 

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 if TYPE_CHECKING:
     from alembic.config import Config
 
-HEAD = "0001"
+HEAD = "0002"
 # Two processes that start together: one changes the shape, the other waits.
 _LOCK = sa.text("SELECT pg_advisory_xact_lock(20023, 2)")
 

@@ -48,6 +48,25 @@ class Choice(StrEnum):
     ABSTAIN = "abstain"
 
 
+class RecordingStatus(StrEnum):
+    """`asked`: not everybody has agreed yet. `paused`: somebody present has not, or no longer, agreed."""
+
+    ASKED = "asked"
+    RUNNING = "running"
+    PAUSED = "paused"
+    REFUSED = "refused"
+    STOPPED = "stopped"
+
+
+class GapReason(StrEnum):
+    """Why a stretch is missing: no consent of somebody present, no worker, a full or slow disk, a codec."""
+
+    CONSENT = "consent"
+    WORKER = "worker"
+    DISK = "disk"
+    CODEC = "codec"
+
+
 class Layout(StrEnum):
     DISCUSSION = "discussion"
     RECORD = "record"
@@ -195,6 +214,63 @@ class ChatMessage:
 
 
 @dataclass(slots=True, kw_only=True)
+class Recording:
+    """One recording of the meeting (RM-14). `ground`: how the patient's consent was given."""
+
+    id: UUID
+    asked_by: UUID
+    asked_at: datetime
+    ground: str
+    status: RecordingStatus = RecordingStatus.ASKED
+    started_at: datetime | None = None
+    stopped_at: datetime | None = None
+
+
+@dataclass(slots=True, kw_only=True)
+class RecordingAnswer:
+    """What one seat answered last; without an answer nobody is recorded."""
+
+    id: UUID
+    recording_id: UUID
+    seat_id: UUID
+    agrees: bool
+    at: datetime
+
+
+@dataclass(slots=True, kw_only=True)
+class RecordingGap:
+    """A stretch that is missing (RM-15); several may run at once, for different reasons."""
+
+    id: UUID
+    recording_id: UUID
+    reason: GapReason
+    began_at: datetime
+    ended_at: datetime | None = None
+
+
+@dataclass(slots=True, kw_only=True)
+class RecordingSegment:
+    """One file of a recording. `file` is below the recordings folder; `digest` is sha256 of its bytes.
+
+    `what`: person (voice and camera), screen, camera2, ...; `lost`: packets that never came.
+    """
+
+    id: UUID
+    consilium_id: UUID
+    recording_id: UUID
+    seat_id: UUID
+    what: str
+    number: int
+    file: str
+    began_at: datetime
+    milliseconds: int
+    bytes: int
+    digest: str
+    lost: int
+    cut: bool
+
+
+@dataclass(slots=True, kw_only=True)
 class Consilium:
     """The aggregate. `chair_seat_id` holds the acting chair: exactly one at any moment (RM-04)."""
 
@@ -233,6 +309,9 @@ class Consilium:
     recusals: list[Recusal] = field(default_factory=list)
     dissents: list[Dissent] = field(default_factory=list)
     chat: list[ChatMessage] = field(default_factory=list)
+    recordings: list[Recording] = field(default_factory=list)
+    recording_answers: list[RecordingAnswer] = field(default_factory=list)
+    recording_gaps: list[RecordingGap] = field(default_factory=list)
     revision: int = 0
 
     def seat(self, seat_id: UUID | None) -> Seat | None:

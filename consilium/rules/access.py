@@ -126,6 +126,7 @@ def capabilities(consilium: Consilium, seat: Seat) -> list[str]:
         "open_vote": chair,
         "close_vote": chair,
         "close_room": chair,
+        "record": chair,
         "present": may_present(consilium, seat),
         "chat": seat.role != "observer",
         "hand": seat.role != "observer",

@@ -9,7 +9,7 @@ from consilium import events
 from consilium.errors import Conflict, Forbidden, Invalid
 from consilium.events import Event
 from consilium.model import Admission, Attendance, Consilium, ConsiliumStatus, Seat
-from consilium.rules import access, kinds
+from consilium.rules import access, kinds, recording
 
 
 def enter(consilium: Consilium, seat: Seat, at: datetime) -> list[Event]:
@@ -29,7 +29,7 @@ def enter(consilium: Consilium, seat: Seat, at: datetime) -> list[Event]:
         happened += _open(consilium, at)
         consilium.chair_offered_to = None
         consilium.chair_lost_at = None
-    return happened + offer_chair(consilium, at)
+    return happened + offer_chair(consilium, at) + recording.settle(consilium, at)
 
 
 def admit(consilium: Consilium, by: Seat, seat: Seat, at: datetime) -> list[Event]:
@@ -38,7 +38,8 @@ def admit(consilium: Consilium, by: Seat, seat: Seat, at: datetime) -> list[Even
         return []
     if seat.admission is not Admission.WAITING:
         raise Conflict("wrong_step", status=seat.admission)
-    return [*_admit(seat, by), *_join(consilium, seat, at), *offer_chair(consilium, at)]
+    happened = [*_admit(seat, by), *_join(consilium, seat, at), *offer_chair(consilium, at)]
+    return happened + recording.settle(consilium, at)
 
 
 def admit_all(consilium: Consilium, by: Seat, at: datetime) -> list[Event]:
@@ -80,7 +81,7 @@ def leave(consilium: Consilium, seat: Seat, at: datetime, *, lost: bool) -> list
     if consilium.floor_seat_id == seat.id:
         consilium.floor_seat_id, consilium.floor_since = None, None
         happened.append(events.FloorReleased(seat=seat.id))
-    return happened + offer_chair(consilium, at)
+    return happened + offer_chair(consilium, at) + recording.settle(consilium, at)
 
 
 def offer_chair(consilium: Consilium, at: datetime) -> list[Event]:
@@ -127,7 +128,7 @@ def take_chair(consilium: Consilium, seat: Seat, at: datetime) -> list[Event]:
 
 def close(consilium: Consilium, at: datetime) -> list[Event]:
     """End the meeting: everybody's stay ends now."""
-    happened: list[Event] = []
+    happened: list[Event] = recording.stop(consilium, at)
     for seat in consilium.seats:
         if seat.online:
             seat.online = False

@@ -53,6 +53,7 @@ MAPPINGS: dict[type, Mapping] = {
         Mapping(model.Route, tables.routes),
         Mapping(model.Body, tables.bodies, "body_id", (Child("members", tables.body_members),)),
         Mapping(model.Certificate, tables.certificates),
+        Mapping(model.RecordingSegment, tables.recording_segments),
         Mapping(
             model.Case,
             tables.cases,
@@ -75,6 +76,9 @@ MAPPINGS: dict[type, Mapping] = {
                 Child("recusals", tables.recusals),
                 Child("dissents", tables.dissents),
                 Child("chat", tables.chat_messages),
+                Child("recordings", tables.recordings, ("stopped_at", None)),
+                Child("recording_answers", tables.recording_answers),
+                Child("recording_gaps", tables.recording_gaps, ("ended_at", None)),
             ),
             locked=True,
         ),

@@ -183,6 +183,37 @@ chat_messages = _table(
     "chat_messages", model.ChatMessage, *_own("consilium_id", "consilia"), _to("seat_id", "seats")
 )
 
+recordings = _table(
+    "recordings",
+    model.Recording,
+    *_own("consilium_id", "consilia"),
+    _to("asked_by", "seats"),
+    _unique("uq_recordings_one_live", "consilium_id", where="stopped_at IS NULL"),
+)
+recording_answers = _table(
+    "recording_answers",
+    model.RecordingAnswer,
+    *_own("consilium_id", "consilia"),
+    _to("recording_id", "recordings"),
+    _to("seat_id", "seats"),
+    _unique("uq_recording_answers_seat", "recording_id", "seat_id"),
+)
+recording_gaps = _table(
+    "recording_gaps",
+    model.RecordingGap,
+    *_own("consilium_id", "consilia"),
+    _to("recording_id", "recordings"),
+    _unique("uq_recording_gaps_open", "recording_id", "reason", where="ended_at IS NULL"),
+)
+recording_segments = _table(
+    "recording_segments",
+    model.RecordingSegment,
+    _to("consilium_id", "consilia"),
+    _to("recording_id", "recordings"),
+    _to("seat_id", "seats"),
+    _unique("uq_recording_segments_file", "file"),
+    sa.Index("ix_recording_segments_consilium_id", "consilium_id"),
+)
 
 # --- protocol ------------------------------------------------------------------------------------
 

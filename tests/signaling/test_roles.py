@@ -40,6 +40,9 @@ TABLE: dict[str, set[str]] = {
     "floor.give": CHAIR,
     "floor.release": CHAIR,
     "chat.send": SPEAKERS,
+    "recording.ask": CHAIR,
+    "recording.answer": EVERYBODY,
+    "recording.stop": CHAIR,
     "resolution.propose": BOARD | OFFICERS,
     "resolution.reword": BOARD | OFFICERS,
     "resolution.withdraw": CHAIR,
@@ -102,7 +105,7 @@ def payload(name, opened):
         "outcome": "postponed", "reason": "x", "text": "x", "wording": "x", "resolution": str(uuid4()), "revision": 9,
         "ballot": str(uuid4()), "choice": "for", "digest": "0" * 64, "protocol": str(uuid4()), "update": "AAAA",
         "mic": True, "camera": True, "page": 1, "zoom": 1.0, "sdp": "v=0", "sources": {}, "epoch": 1, "pc": "publish",
-        "candidate": "x", "tiles": {"8": {"height": 180, "visible": True}},
+        "candidate": "x", "ground": "x", "agrees": True, "tiles": {"8": {"height": 180, "visible": True}},
     }  # fmt: skip
     samples |= opened.get(name, {})
     if name in {"hand.lower", "floor.give", "presenter.pass"}:

@@ -26,7 +26,7 @@ WORDS = {
     ("Case", "wants_kind"): "oncological",
     ("Consilium", "kind"): "commission",
 }
-FULL = {("Ballot", "closed_at")}
+FULL = {("Ballot", "closed_at"), ("Recording", "stopped_at"), ("RecordingGap", "ended_at")}
 
 
 class Filled:
