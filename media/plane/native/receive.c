@@ -1,0 +1,577 @@
+/* From a datagram to packets of a layer: everything that is checked, and in which order. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "plane.h"
+
+static const double CLOCKS[2] = {48000, 90000};
+
+static void drop(struct leg *leg, enum reason reason)
+{
+    leg->figures.drops[reason]++;
+}
+
+bool bucket_take(struct bucket *b, size_t bytes, double now)
+{
+    double filled = b->tokens + (now - b->since) * b->rate;
+    b->tokens = filled < b->depth ? filled : b->depth;
+    b->since = now;
+    if ((double)bytes > b->tokens)
+        return false;
+    b->tokens -= (double)bytes;
+    return true;
+}
+
+/* A new bucket is full; one that changes keeps what it has, as far as that still fits. */
+void bucket_set(struct bucket *b, double rate, double depth, bool is_new, double now)
+{
+    if (is_new)
+        *b = (struct bucket){.tokens = depth, .since = now};
+    b->tokens = b->tokens < depth ? b->tokens : depth;
+    b->rate = rate;
+    b->depth = depth;
+}
+
+/* ---- whose SSRC is it */
+
+struct stream *stream_of(struct leg *leg, uint32_t ssrc)
+{
+    for (int i = 0; i < leg->stream_count; i++)
+        if (leg->streams[i]->ssrc == ssrc)
+            return leg->streams[i];
+    return NULL;
+}
+
+/* A place for one more SSRC. What a leg may have in use at once is less than STREAMS, so one that carries nothing
+ * any more can be taken over when all places are used. */
+static struct stream *stream_place(struct leg *leg)
+{
+    if (leg->stream_count < STREAMS) {
+        struct stream *stream = calloc(1, sizeof *stream);
+        if (stream != NULL)
+            leg->streams[leg->stream_count++] = stream;
+        return stream;
+    }
+    for (int i = 0; i < STREAMS; i++)
+        if (leg->streams[i]->layer == NULL)
+            return leg->streams[i];
+    return NULL;
+}
+
+struct stream *stream_bind(struct leg *leg, uint32_t ssrc, struct layer *layer, bool is_rtx)
+{
+    struct stream *stream = stream_of(leg, ssrc);
+    if (stream == NULL) {
+        stream = stream_place(leg);
+        if (stream == NULL)
+            return NULL;
+        *stream = (struct stream){.ssrc = ssrc, .window.top = -1, .heard = -RESTART_SILENCE};
+    }
+    stream->layer = layer;
+    stream->is_rtx = is_rtx;
+    return stream;
+}
+
+static bool same_name(const uint8_t *name, size_t length, const char *ours)
+{
+    return length > 0 && length == strlen(ours) && memcmp(name, ours, length) == 0;
+}
+
+static struct source *source_named(struct leg *leg, const struct header *header)
+{
+    for (int i = 0; i < FW_SOURCES; i++)
+        if (leg->sources[i] != NULL && same_name(header->mid, header->mid_length, leg->sources[i]->told.mid))
+            return leg->sources[i];
+    return NULL;
+}
+
+static struct layer *layer_named(struct source *source, const struct header *header, bool *is_rtx)
+{
+    if (source->told.layers == 1) {
+        *is_rtx = header->payload_type == source->told.rtx_payload_type;
+        return source->layers[0];
+    }
+    *is_rtx = header->rid_length == 0;
+    const uint8_t *name = *is_rtx ? header->repaired : header->rid;
+    size_t length = *is_rtx ? header->repaired_length : header->rid_length;
+    for (int i = 0; i < source->told.layers; i++)
+        if (same_name(name, length, source->layers[i]->rid))
+            return source->layers[i];
+    return NULL;
+}
+
+/* The SSRC an offer did not name, or the one a restarted encoder has begun to use. While the old one is heard, a
+ * second one is not believed: otherwise a peer could make his streams flap. */
+static struct stream *learn(fw *f, struct leg *leg, const struct header *header, double now)
+{
+    bool is_rtx;
+    struct source *source = source_named(leg, header);
+    struct layer *layer = source != NULL ? layer_named(source, header, &is_rtx) : NULL;
+    if (layer == NULL || leg->learned >= FW_SSRCS)
+        return NULL;
+    uint32_t *ssrc = is_rtx ? &layer->rtx_ssrc : &layer->ssrc;
+    struct stream *old = *ssrc != 0 ? stream_of(leg, *ssrc) : NULL;
+    if (old != NULL && now - old->heard < RESTART_SILENCE)
+        return NULL;
+    struct stream *stream = stream_bind(leg, header->ssrc, layer, is_rtx);
+    if (stream == NULL)
+        return NULL;
+    leg->learned++;
+    if (old != NULL)
+        old->layer = NULL;
+    if (old != NULL && !is_rtx)
+        layer_restart(f, layer);
+    *ssrc = header->ssrc;
+    return stream;
+}
+
+int layer_index(const struct layer *layer)
+{
+    int index = 0;
+    while (layer->source->layers[index] != layer)
+        index++;
+    return index;
+}
+
+void tell_layer(fw *f, struct layer *layer, uint8_t kind)
+{
+    fw_event event = {.kind = kind, .a = layer->ssrc, .b = layer->rtx_ssrc, .handle = layer->handle};
+    if (!events_tell(&f->events, event, NULL, 0, NULL, 0, layer->source->leg->handle))
+        drop(layer->source->leg, QUEUE_FULL);
+}
+
+/* Its numbers begin anew: what is remembered by the old ones is worth nothing. */
+void layer_restart(fw *f, struct layer *layer)
+{
+    struct source *source = layer->source;
+    fw_layer_figures *figures = &layer->figures;
+    layer->epoch++;
+    layer->fresh = true;
+    layer->missing = 0;
+    layer->timed = false;
+    layer->keyframe_seen = false;
+    if (layer->ring != NULL)
+        ring_clear(layer->ring);
+    figures->first_seq = -1;
+    figures->highest = 0;
+    figures->jitter = 0;
+    figures->packets = figures->bytes = figures->repeated = 0;
+    for (int i = 0; i < source->slot_count; i++)
+        if (source->slots[i]->layer == layer_index(layer))
+            slot_wait(f, source->slots[i]);
+}
+
+/* ---- reception as reports want it */
+
+static void measure_jitter(struct layer *layer, uint32_t ts, double now)
+{
+    double at = now * CLOCKS[layer->source->told.is_video != 0];
+    if (layer->timed) {
+        double difference = (at - layer->last_transit_at) - (double)(int32_t)(ts - layer->last_ts);
+        double size = difference < 0 ? -difference : difference;
+        layer->figures.jitter += (size - layer->figures.jitter) / 16;
+    }
+    layer->timed = true;
+    layer->last_transit_at = at;
+    layer->last_ts = ts;
+}
+
+static void hear(fw *f, struct source *source, int level, double now)
+{
+    level &= 0x7f;
+    if (level < source->loudest)
+        source->loudest = level;
+    if (level > VOICE_LEVEL)
+        return;
+    if (!source->has_spoken || now - source->spoke >= VOICE_QUIET) {
+        fw_event event = {.kind = FW_VOICE, .handle = source->handle};
+        if (!events_tell(&f->events, event, NULL, 0, NULL, 0, source->leg->handle))
+            drop(source->leg, QUEUE_FULL);
+    }
+    source->has_spoken = true;
+    source->spoke = now;
+}
+
+static void measure(fw *f, struct layer *layer, const struct packet *packet, double now)
+{
+    fw_layer_figures *figures = &layer->figures;
+    figures->packets++;
+    figures->bytes += packet->length;
+    figures->last_packet = now;
+    if (figures->first_seq < 0)
+        figures->first_seq = figures->highest = packet->number;
+    else if (packet->number > figures->highest)
+        figures->highest = packet->number;
+    measure_jitter(layer, packet->ts, now);
+    if (!layer->source->told.is_video && packet->level >= 0)
+        hear(f, layer->source, packet->level, now);
+    if (!figures->flowing) {
+        figures->flowing = 1;
+        tell_layer(f, layer, FW_FLOWING);
+    }
+}
+
+/* ---- what is missing */
+
+static void forget_missed(struct layer *layer, int place)
+{
+    layer->missing--;
+    memmove(&layer->missed[place], &layer->missed[place + 1],
+            (size_t)(layer->missing - place) * sizeof *layer->missed);
+}
+
+static void miss(struct layer *layer, int64_t number, double now)
+{
+    if (layer->missing == FW_MISSING_LIMIT)
+        forget_missed(layer, 0);
+    layer->missed[layer->missing++] = (struct missed){number, now, -1e18};
+}
+
+static void notice_gap(fw *f, struct layer *layer, int64_t from, int64_t to, double now)
+{
+    if (layer->missed == NULL)
+        layer->missed = malloc(FW_MISSING_LIMIT * sizeof *layer->missed);
+    if (to - from > FW_MISSING_LIMIT || layer->missed == NULL) {
+        layer->missing = 0;
+        tell_layer(f, layer, FW_KEYFRAME);
+        return;
+    }
+    for (int64_t number = from; number < to; number++)
+        miss(layer, number, now);
+    tell_layer(f, layer, FW_GAP);
+}
+
+static void found(struct layer *layer, int64_t number)
+{
+    for (int i = 0; i < layer->missing; i++)
+        if (layer->missed[i].number == number) {
+            forget_missed(layer, i);
+            return;
+        }
+}
+
+/* ---- a packet of a layer, however it came */
+
+/* Whether this number is taken for the first time. Twice would be sent twice under one SRTP index, with other
+ * contents if the sender is malicious. */
+static bool take(fw *f, struct layer *layer, const struct packet *packet, bool is_repeated, double now)
+{
+    int64_t number = packet->number, top = layer->window.top;
+    if (layer->fresh) {
+        layer->fresh = false;
+        layer->floor = number;
+        layer->window.top = -1;
+    } else if (number < layer->floor || window_left(&layer->window, number)) {
+        if (!is_repeated)
+            drop(layer->source->leg, LATE);
+        return false;
+    } else if (number <= top && window_has(&layer->window, number)) {
+        return false;
+    } else if (layer->source->told.is_video) {
+        if (number < top)
+            found(layer, number);
+        else if (number > top + 1)
+            notice_gap(f, layer, top + 1, number, now);
+    }
+    window_mark(&layer->window, number);
+    return true;
+}
+
+static void count_keyframe(struct layer *layer, const struct packet *packet)
+{
+    if (!packet->starts_keyframe || !layer->source->told.is_video)
+        return;
+    if (!layer->keyframe_seen || packet->ts != layer->keyframe_ts)
+        layer->figures.keyframes++;
+    layer->keyframe_seen = true;
+    layer->keyframe_ts = packet->ts;
+}
+
+static void tap(fw *f, struct layer *layer, const struct packet *packet)
+{
+    const struct source *source = layer->source;
+    uint16_t seq = (uint16_t)packet->number;
+    const uint8_t header[12] = {
+        0x80, (uint8_t)(packet->marker << 7 | source->told.payload_type), (uint8_t)(seq >> 8), (uint8_t)seq,
+        (uint8_t)(packet->ts >> 24), (uint8_t)(packet->ts >> 16), (uint8_t)(packet->ts >> 8), (uint8_t)packet->ts,
+        (uint8_t)(layer->ssrc >> 24), (uint8_t)(layer->ssrc >> 16), (uint8_t)(layer->ssrc >> 8),
+        (uint8_t)layer->ssrc,
+    };
+    fw_event event = {.kind = FW_TAPPED, .a = (uint32_t)layer_index(layer), .handle = source->handle};
+    if (!events_tell(&f->events, event, header, sizeof header, packet->payload, packet->length, source->leg->handle))
+        drop(source->leg, QUEUE_FULL);
+}
+
+static void keep(struct layer *layer, const struct packet *packet)
+{
+    if (layer->ring == NULL)
+        layer->ring = ring_open(layer->source->told.is_video);
+    if (layer->ring != NULL) /* without memory the call goes on, only nothing can be repeated */
+        ring_keep(layer->ring, packet);
+}
+
+static int64_t number_of(const struct layer *layer, uint16_t seq)
+{
+    return layer->fresh ? seq : extend(layer->window.top, seq);
+}
+
+static void arrive(fw *f, struct batch *batch, struct layer *layer, struct packet *packet, bool is_repeated,
+                   double now)
+{
+    packet->arrival = now;
+    if (!is_repeated)
+        measure(f, layer, packet, now);
+    if (!take(f, layer, packet, is_repeated, now))
+        return;
+    if (is_repeated)
+        layer->figures.repeated++;
+    if (packet->length == 0) {
+        drop(layer->source->leg, PADDING);
+        return;
+    }
+    packet->starts_keyframe = starts_keyframe(layer->source->told.codec, packet->payload, packet->length);
+    count_keyframe(layer, packet);
+    keep(layer, packet);
+    if (layer->source->told.tap)
+        tap(f, layer, packet);
+    forward(f, batch, layer, packet, now);
+}
+
+/* RFC 4588: the original sequence number, then the original payload. */
+static void receive_rtx(fw *f, struct batch *batch, struct layer *layer, struct packet *packet, double now)
+{
+    if (packet->length < 3) {
+        drop(layer->source->leg, PADDING);
+        return;
+    }
+    packet->number = number_of(layer, (uint16_t)(packet->payload[0] << 8 | packet->payload[1]));
+    packet->payload += 2;
+    packet->length -= 2;
+    arrive(f, batch, layer, packet, true, now);
+}
+
+struct block { /* of RFC 2198 */
+    uint8_t payload_type;
+    uint32_t ts_offset;
+    size_t length;
+};
+
+/* Heads of the blocks, the primary last. Returns their number, 0 when they contradict the packet's length. */
+static int read_red(const uint8_t *p, size_t length, struct block *blocks, size_t *bodies)
+{
+    int count = 0;
+    size_t at = 0, redundant = 0;
+    for (; at < length && (p[at] & 0x80); at += 4, count++) {
+        if (count == RED_BLOCKS - 1 || at + 4 > length)
+            return 0;
+        blocks[count].payload_type = p[at] & 0x7f;
+        blocks[count].ts_offset = (uint32_t)(p[at + 1] << 6 | p[at + 2] >> 2);
+        blocks[count].length = (size_t)((p[at + 2] & 3) << 8 | p[at + 3]);
+        redundant += blocks[count].length;
+    }
+    if (at >= length || at + 1 + redundant > length)
+        return 0;
+    *bodies = at + 1;
+    blocks[count] = (struct block){p[at] & 0x7f, 0, length - at - 1 - redundant};
+    return count + 1;
+}
+
+static void receive_red(fw *f, struct batch *batch, struct layer *layer, struct packet *packet, double now)
+{
+    struct block blocks[RED_BLOCKS];
+    size_t at;
+    int media = layer->source->told.payload_type;
+    int count = read_red(packet->payload, packet->length, blocks, &at);
+    if (count == 0 || blocks[count - 1].payload_type != media) {
+        drop(layer->source->leg, count == 0 ? MALFORMED : PAYLOAD_TYPE);
+        return;
+    }
+    for (int i = 0; i < count - 1; at += blocks[i++].length) {
+        struct packet earlier = {.number = packet->number - (count - 1 - i), .ts = packet->ts - blocks[i].ts_offset,
+                                 .level = -1, .orientation = -1, .payload = packet->payload + at,
+                                 .length = blocks[i].length};
+        /* Nothing is repaired before the first packet: that would set where the layer begins. */
+        if (!layer->fresh && earlier.length > 0 && blocks[i].payload_type == media)
+            arrive(f, batch, layer, &earlier, true, now);
+    }
+    packet->payload += at;
+    packet->length = blocks[count - 1].length;
+    arrive(f, batch, layer, packet, false, now);
+}
+
+static void remember_arrival(struct leg *leg, uint16_t number, double now)
+{
+    if (leg->arrival_numbers == NULL)
+        leg->arrival_numbers = malloc(FW_ARRIVALS * sizeof *leg->arrival_numbers);
+    if (leg->arrival_instants == NULL)
+        leg->arrival_instants = malloc(FW_ARRIVALS * sizeof *leg->arrival_instants);
+    if (leg->arrival_numbers == NULL || leg->arrival_instants == NULL)
+        return;
+    uint32_t at = (leg->arrival_first + leg->arrival_count) % FW_ARRIVALS;
+    leg->arrival_numbers[at] = number;
+    leg->arrival_instants[at] = (int64_t)(now * 1e6);
+    if (leg->arrival_count < FW_ARRIVALS)
+        leg->arrival_count++;
+    else
+        leg->arrival_first = (leg->arrival_first + 1) % FW_ARRIVALS;
+}
+
+/* ---- from the wire to a layer */
+
+static enum reason authenticate(struct leg *leg, uint8_t *data, size_t length, size_t header, struct stream *stream)
+{
+    uint16_t seq = (uint16_t)(data[2] << 8 | data[3]);
+    int64_t index = stream->window.top < 0 ? seq : extend(stream->window.top, seq);
+    if (index < 0 || window_left(&stream->window, index) ||
+        (index <= stream->window.top && window_has(&stream->window, index)))
+        return REPLAY;
+    if (!srtp_unprotect(leg->receive, data, header, length, stream->ssrc, (uint64_t)index))
+        return AUTH;
+    window_mark(&stream->window, index);
+    return SENT;
+}
+
+/* The payload without padding; false when the padding is longer than the payload. */
+static bool strip_padding(const struct header *header, const uint8_t *payload, size_t *length)
+{
+    size_t padding = 0;
+    if (header->padded) {
+        padding = *length > 0 ? payload[*length - 1] : 0;
+        if (padding == 0 || padding > *length)
+            return false;
+    }
+    *length -= padding;
+    return true;
+}
+
+static enum reason dispatch(fw *f, struct batch *batch, struct stream *stream, const struct header *header,
+                            struct packet *packet, double now)
+{
+    struct layer *layer = stream->layer;
+    const fw_source *told = &layer->source->told;
+    if (!told->is_open)
+        return NOT_PERMITTED;
+    if (stream->is_rtx) {
+        if (header->payload_type != told->rtx_payload_type)
+            return PAYLOAD_TYPE;
+        receive_rtx(f, batch, layer, packet, now);
+        return SENT;
+    }
+    packet->number = number_of(layer, header->seq);
+    if (header->payload_type == told->payload_type)
+        arrive(f, batch, layer, packet, false, now);
+    else if (!told->is_video && header->payload_type == told->red_payload_type)
+        receive_red(f, batch, layer, packet, now);
+    else
+        return PAYLOAD_TYPE;
+    return SENT;
+}
+
+static enum reason receive_rtp(fw *f, struct batch *batch, struct leg *leg, uint8_t *data, size_t length, double now)
+{
+    size_t size;
+    struct header header;
+    if (leg->ceiling.rate > 0 && !bucket_take(&leg->ceiling, length, now))
+        return FLOOD;
+    if (leg->receive == NULL)
+        return NO_KEYS;
+    if (!rtp_fixed(data, length, &size) || size + srtp_tag(leg->receive) > length)
+        return MALFORMED;
+    uint32_t ssrc = (uint32_t)data[8] << 24 | (uint32_t)data[9] << 16 | (uint32_t)data[10] << 8 | data[11];
+    /* An SSRC nobody knows yet is authenticated as if it began here, and leaves no trace unless it is learned. */
+    struct stream unknown = {.ssrc = ssrc, .window.top = -1};
+    struct stream *known = stream_of(leg, ssrc), *stream = known != NULL ? known : &unknown;
+    enum reason refused = authenticate(leg, data, length, size, stream);
+    if (refused != SENT)
+        return refused;
+    uint8_t *payload = data + size;
+    size_t payload_length = length - size - srtp_tag(leg->receive);
+    if (!rtp_parse(data, size, &leg->numbers, &header) || !strip_padding(&header, payload, &payload_length))
+        return MALFORMED;
+    if (header.transport_seq >= 0)
+        remember_arrival(leg, (uint16_t)header.transport_seq, now);
+    if (stream->layer == NULL) {
+        stream = learn(f, leg, &header, now);
+        if (stream == NULL)
+            return UNKNOWN_SSRC;
+        if (known == NULL)
+            stream->window = unknown.window;
+    }
+    stream->heard = now;
+    struct packet packet = {.ts = header.ts, .marker = header.marker, .level = header.level,
+                            .orientation = header.orientation, .payload = payload, .length = payload_length};
+    return dispatch(f, batch, stream, &header, &packet, now);
+}
+
+static void tell_datagram(fw *f, struct leg *leg, uint8_t kind, int port, const fw_address *from,
+                          const uint8_t *data, size_t length)
+{
+    fw_event event = {.kind = kind, .family = from->family, .port = from->port, .a = (uint32_t)port,
+                      .handle = leg->handle};
+    memcpy(event.host, from->host, sizeof event.host);
+    if (!events_tell(&f->events, event, NULL, 0, data, length, leg->handle))
+        drop(leg, QUEUE_FULL);
+}
+
+static void count_in(struct leg *leg, size_t length, double now)
+{
+    leg->figures.packets_in++;
+    leg->figures.bytes_in += length;
+    leg->figures.last_heard = now;
+}
+
+static struct leg *leg_at(const fw *f, int port, const fw_address *from)
+{
+    uint8_t key[24];
+    const struct entry *entry = directory_find(&f->addresses, key, address_key(key, port, from));
+    return entry != NULL ? entry->leg : NULL;
+}
+
+static void refuse(fw *f, struct leg *leg, enum reason reason)
+{
+    if (leg != NULL)
+        drop(leg, reason);
+    else
+        f->strangers[reason]++;
+}
+
+static void receive_stun(fw *f, int port, const fw_address *from, const uint8_t *data, size_t length, double now)
+{
+    const struct credential *credential = stun_check(&f->ufrags, data, length);
+    if (credential == NULL) {
+        f->strangers[BAD_STUN]++;
+        return;
+    }
+    count_in(credential->entry.leg, length, now);
+    tell_datagram(f, credential->entry.leg, FW_STUN, port, from, data, length);
+}
+
+/* RFC 7983: the first octet tells the protocols on one port apart. */
+void receive(fw *f, struct batch *batch, int port, const fw_address *from, uint8_t *data, size_t length, double now)
+{
+    uint8_t first = length >= 2 ? data[0] : 255;
+    if (length > MAX_DATAGRAM) {
+        refuse(f, leg_at(f, port, from), TOO_LONG);
+        return;
+    }
+    if (first < 4) {
+        receive_stun(f, port, from, data, length, now);
+        return;
+    }
+    struct leg *leg = leg_at(f, port, from);
+    bool is_dtls = first >= 20 && first < 64, is_rtp = first >= 128 && first < 192;
+    if (leg == NULL || !(is_dtls || is_rtp)) {
+        refuse(f, leg, is_dtls || is_rtp ? STRANGER : UNKNOWN_KIND);
+        return;
+    }
+    count_in(leg, length, now);
+    if (is_dtls) {
+        tell_datagram(f, leg, FW_DTLS, port, from, data, length);
+    } else if (data[1] >= 192 && data[1] <= 223) {
+        tell_datagram(f, leg, FW_RTCP, port, from, data, length);
+    } else {
+        enum reason refused = receive_rtp(f, batch, leg, data, length, now);
+        if (refused != SENT)
+            drop(leg, refused);
+    }
+}
