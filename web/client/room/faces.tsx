@@ -2,8 +2,9 @@
 import { t } from "../live/words";
 import { SHOWN, type Person, type Shown, type Snapshot } from "../live/wire";
 import { useRoom, useSnapshot } from "./context";
+import { Icon } from "./icons";
 import { nameAt } from "./select";
-import { Held, Tile, usePictures, Video, type Picture } from "./tile";
+import { Held, picturesOf, Tile, Video, type Picture } from "./tile";
 
 /** Who is in the room: whoever has the floor, then whoever is heard, the chair, the rest as on the order. */
 export function present(snapshot: Snapshot, loudest: string | null): Person[] {
@@ -19,7 +20,7 @@ export function Faces() {
   const people = present(snapshot, null);
   return (
     <div class="faces" data-testid="faces" data-count={Math.min(people.length, 12)}>
-      <Screens large />
+      <Shows />
       <div class="faces-grid">{people.map((one) => <Tile key={one.seat} person={one} />)}</div>
       {room.media.state.value === "connecting" && <p class="quiet small" role="status">{t("room.media_connecting")}</p>}
     </div>
@@ -37,35 +38,62 @@ export function Filmstrip() {
   );
 }
 
-/** What people show besides their faces; with `large` it takes the stage and the faces make room. */
-export function Screens({ large = false }: { large?: boolean }) {
-  const snapshot = useSnapshot();
-  const all = snapshot.people.filter((one) => one.online).map((one) => <Shows key={one.seat} seat={one.seat} large={large} />);
-  return large ? <div class="screens">{all}</div> : <>{all}</>;
+interface Shared {
+  key: string;
+  seat: string;
+  source: Shown;
+  picture: Picture;
 }
 
-function Shows({ seat, large }: { seat: string; large: boolean }) {
+/** Everything that is shown besides faces, in the order of the people. */
+function useShared(): Shared[] {
   const room = useRoom();
-  const { me } = useSnapshot();
-  const pictures = usePictures(seat);
-  const on = (source: Shown): boolean => seat === me.seat || Boolean(room.presence.value[seat]?.[source]);
+  const snapshot = useSnapshot();
+  return snapshot.people.filter((one) => one.online).flatMap(({ seat }) => {
+    const pictures = picturesOf(room, snapshot, seat);
+    const on = (source: Shown): boolean => seat === snapshot.me.seat || Boolean(room.presence.value[seat]?.[source]);
+    return SHOWN.flatMap((source) => {
+      const picture = pictures[source];
+      return picture && on(source) ? [{ key: `${seat} ${source}`, seat, source, picture }] : [];
+    });
+  });
+}
+
+/** In the strip they stand before the faces. */
+export function Screens() {
+  return <>{useShared().map((one) => <Screen key={one.key} shared={one} />)}</>;
+}
+
+/** On the stage one of them is large, whichever the person chose, and the others wait beside it. */
+function Shows() {
+  const chosen = useRoom().enlarged.value;
+  const all = useShared();
+  const main = all.find((one) => one.key === chosen) ?? all[0];
+  if (!main) return null;
+  const rest = all.filter((one) => one !== main);
   return (
-    <>
-      {SHOWN.map((source) => {
-        const picture = pictures[source];
-        return picture && on(source) ? <Screen key={source} seat={seat} source={source} picture={picture} large={large} /> : null;
-      })}
-    </>
+    <div class="screens">
+      <Screen key={main.key} shared={main} large />
+      {rest.length > 0 && <div class="screens-rest">{rest.map((one) => <Screen key={one.key} shared={one} choose />)}</div>}
+    </div>
   );
 }
 
-function Screen({ seat, source, picture, large }: { seat: string; source: Shown; picture: Picture; large: boolean }) {
+function Screen({ shared, large = false, choose = false }: { shared: Shared; large?: boolean; choose?: boolean }) {
+  const room = useRoom();
+  const { key, seat, source, picture } = shared;
   const label = t(`room.${source}_of`, { name: nameAt(useSnapshot(), seat) });
   return (
     <figure class={`tile screen${large ? " large" : ""}`} data-testid="screen" data-seat={seat} data-source={source} data-paused={picture.paused ?? undefined}>
       <Video track={picture.track} mid={picture.mid} label={label} />
       <Held paused={picture.paused} />
-      <figcaption><span class="tile-who"><strong>{label}</strong></span></figcaption>
+      <figcaption>
+        <span class="tile-who"><strong>{label}</strong></span>
+        {choose && (
+          <button type="button" class="mark" data-testid="enlarge" aria-label={t("room.enlarge", { what: label })} title={t("room.enlarge_short")}
+            onClick={() => { room.enlarged.value = key; }}><Icon name="fit" /></button>
+        )}
+      </figcaption>
     </figure>
   );
 }

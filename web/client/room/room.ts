@@ -42,6 +42,8 @@ export class Room {
   readonly palette = signal(false);
   /** The dialog of everything that can be shown besides the face. */
   readonly showing = signal(false);
+  /** Which of the things shown stands large here: seat and source. */
+  readonly enlarged = signal("");
   /** Whose connection is being looked at. */
   readonly lookingAt = signal<Id | null>(null);
   /** The resolution being reworded here. */

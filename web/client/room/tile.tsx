@@ -1,10 +1,11 @@
 // One face: who it is, whether he is heard, and how well he is received.
 import { useContext, useEffect, useRef } from "preact/hooks";
 import { t } from "../live/words";
-import { SOURCES, type Paused, type Person, type Source } from "../live/wire";
+import { SOURCES, type Paused, type Person, type Snapshot, type Source } from "../live/wire";
 import { QualityMark } from "./connection";
 import { RoomContext, useRoom, useSnapshot } from "./context";
 import { Icon } from "./icons";
+import type { Room } from "./room";
 import { initials, shortName } from "./select";
 
 interface VideoProps {
@@ -37,9 +38,7 @@ export interface Picture {
 }
 
 /** What can be shown of this person: the own straight from the device, others' as received. */
-export function usePictures(seat: string): Partial<Record<Source, Picture>> {
-  const room = useRoom();
-  const { me } = useSnapshot();
+export function picturesOf(room: Room, { me }: Snapshot, seat: string): Partial<Record<Source, Picture>> {
   if (seat !== me.seat) return room.media.received.value.get(seat) ?? {};
   const own: Partial<Record<Source, Picture>> = {};
   for (const source of SOURCES) {
@@ -57,13 +56,14 @@ export function Held({ paused }: { paused: Paused | null | undefined }) {
 
 export function Tile({ person }: { person: Person }) {
   const room = useRoom();
-  const { me, floor } = useSnapshot();
+  const snapshot = useSnapshot();
+  const { me, floor } = snapshot;
   const own = person.seat === me.seat;
   const devices = room.presence.value[person.seat];
   const mic = own ? room.capture.micOn.value : devices?.mic ?? false;
   const showsCamera = own ? room.capture.camera.value !== null : devices?.camera ?? false;
   const speaking = mic && (room.speakers.value.loudest === person.seat || (room.speakers.value.levels[person.seat] ?? -127) > -45);
-  const { camera } = usePictures(person.seat);
+  const { camera } = picturesOf(room, snapshot, person.seat);
   const name = shortName(person.name);
   const state = !person.online ? "offline" : speaking ? "speaking" : mic ? "on" : "muted";
   return (
