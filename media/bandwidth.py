@@ -18,6 +18,7 @@ START = 1_500_000  # bit/s until something is known
 FLOOR = 50_000  # bit/s; below it there is nothing worth deciding
 FALLING = 0.97  # of the REMB before
 KEEPS = 0.85  # of what came through, after congestion without REMB's word on it
+HALF = 0.5  # of what is sent: no single REMB lowers the estimate further
 LOSS_QUIET = 0.02  # fraction; below it loss is taken for radio, not for a full queue
 LOSS_HIGH = 0.10
 QUEUE = 0.2  # seconds of round-trip time above the least that mean a queue is growing
@@ -77,7 +78,7 @@ class Downlink:
     def remb(self, bits: float, now: float) -> None:
         before, self._remb = self._remb, bits
         if before and bits < before * FALLING and bits < self._sent * 1.1:
-            self._congested("remb", bits, now)
+            self._congested("remb", max(bits, self._sent * HALF), now)
         elif self._trying is not None and bits <= before and self._sent > bits / 1.4:
             self._held += 1
             if self._held >= HELD:

@@ -144,12 +144,13 @@ class Downstream:
         loss = max(0, sum(lost for _, _, lost in windows)) / expected if expected else None
         return loss, max((reported.jitter for reported in chosen), default=None)
 
-    def audio_loss(self) -> float | None:
-        audio = [
-            self._reported[s.ssrc] for s in self._leg.slots if s.kind == "audio" and s.ssrc in self._reported
+    def voice_packets(self) -> tuple[int, int]:
+        """(expected, lost) of all his audio slots since they began."""
+        slots = [
+            slot.ssrc for slot in self._leg.slots if slot.kind == "audio" and slot.ssrc in self._reported
         ]
-        expected = sum(reported.ever_expected for reported in audio)
-        return max(0, sum(reported.ever_lost for reported in audio)) / expected if expected else None
+        audio = [self._reported[ssrc] for ssrc in slots]
+        return sum(each.ever_expected for each in audio), max(0, sum(each.ever_lost for each in audio))
 
     @property
     def refused(self) -> int:

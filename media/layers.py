@@ -135,7 +135,7 @@ def wish_for(slot: Slot, source: Source, tile: Tile, rates: Rates, *, large: boo
     top = useful(tile, len(costs))
     while top < len(costs) - 1 and all(cost is None for cost in costs[: top + 1]):
         top += 1  # nothing small enough is sent: better too large than nothing
-    now = slot.layer if slot.wanted >= 0 else -1
+    now = slot.wanted if slot.source is source else -1
     return Wish(costs, top, prime=large or source.name in PRIME, now=now)
 
 

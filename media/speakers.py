@@ -39,6 +39,10 @@ class Speakers:
         self._choose(now)
         return self._worth_telling()
 
+    def level(self, peer: str) -> float:
+        """Smoothed, in dBov."""
+        return self._smooth.get(peer, -float(SILENCE))
+
     def forget(self, peer: str) -> None:
         self.spoke_at.pop(peer, None)
 
@@ -71,13 +75,13 @@ class Voices:
     """
 
     chosen: tuple[str, ...] = ()
-    _heard: tuple[str, ...] = ()
+    heard: tuple[str, ...] = ()  # all open microphones
     _spoke_at: dict[str, float] = field(default_factory=dict)
     _since: dict[str, float] = field(default_factory=dict)
 
     def update(self, levels: Mapping[str, float], now: float) -> bool:
         """Smoothed dBov of every open microphone, some times a second; True when `chosen` has changed."""
-        self._heard = tuple(levels)
+        self.heard = tuple(levels)
         for peer in [*self._spoke_at]:
             if peer not in levels:
                 self._spoke_at.pop(peer, None)
@@ -96,7 +100,7 @@ class Voices:
     def began(self, peer: str, now: float) -> bool:
         """Somebody begins to speak; True when `chosen` has changed."""
         self._spoke_at[peer] = now
-        if peer in self.chosen or peer not in self._heard or len(self._heard) <= CROWD:
+        if peer in self.chosen or peer not in self.heard or len(self.heard) <= CROWD:
             return False
         silent = [one for one in self.chosen if self._may_yield(one, now)]
         if not silent:
@@ -112,10 +116,10 @@ class Voices:
 
     def _fill(self, now: float) -> None:
         """Those who are still there keep their places, free ones go to who spoke last."""
-        kept = [peer for peer in self.chosen if peer in self._heard]
+        kept = [peer for peer in self.chosen if peer in self.heard]
         if len(kept) > VOICES:
             kept = sorted(kept, key=self._last, reverse=True)[:VOICES]
-        others = sorted((peer for peer in self._heard if peer not in kept), key=self._last, reverse=True)
+        others = sorted((peer for peer in self.heard if peer not in kept), key=self._last, reverse=True)
         added = others[: VOICES - len(kept)]
         self._since |= dict.fromkeys(added, now)
         self.chosen = (*kept, *added)

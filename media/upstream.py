@@ -198,11 +198,10 @@ class Upstream:
         jitter = max((layer.jitter / CLOCK_RATES[layer.source.kind] for layer in chosen), default=None)
         return _loss(self._receptions[layer].windows for layer in chosen), jitter
 
-    def audio_loss(self) -> float | None:
-        """Of all voices of his since they began."""
+    def voice_packets(self) -> tuple[int, int]:
+        """(expected, lost) of all voices of his since they began."""
         audio = [r for layer, r in self._receptions.items() if layer.source.kind == "audio"]
-        expected = sum(reception.ever_expected for reception in audio)
-        return sum(reception.ever_lost for reception in audio) / expected if expected else None
+        return sum(each.ever_expected for each in audio), sum(each.ever_lost for each in audio)
 
     @property
     def asked(self) -> int:

@@ -29,8 +29,8 @@ def camera(name: str = "camera", layers: int = 3) -> Source:
     return source
 
 
-def slot(layer: int = -1) -> Slot:
-    return Slot(Leg("boris"), "3", "video", 7, 0, {"vp8": (96, -1)}, layer=layer)
+def slot(source: Source | None = None, wanted: int = 0) -> Slot:
+    return Slot(Leg("boris"), "3", "video", 7, 0, {"vp8": (96, -1)}, source=source, wanted=wanted)
 
 
 @pytest.mark.parametrize(
@@ -156,7 +156,7 @@ def test_a_slot_wishes_for_layers_that_flow_at_their_measured_price():
     rates.measure(source.layers, 10.0)
     source.layers[1].bytes += 50_000
     rates.measure(source.layers, 10.5)
-    wish = wish_for(slot(0), source, Tile(720), rates)
+    wish = wish_for(slot(source), source, Tile(720), rates)
     assert wish.costs == (int(NOMINAL[3][0] * QUIET), 800_000, None)
     assert (wish.top, wish.now, wish.prime) == (2, 0, False)
 
@@ -167,10 +167,11 @@ def test_a_layer_too_large_is_better_than_nothing():
     assert wish_for(slot(), source, Tile(90), Rates()).top == 1
 
 
-def test_a_paused_slot_has_nothing_now():
-    paused = slot(1)
-    paused.wanted = -1
-    assert wish_for(paused, camera(), Tile(), Rates()).now == -1
+def test_what_was_decided_before_stands_until_the_source_changes():
+    source = camera()
+    assert wish_for(slot(source, 1), source, Tile(), Rates()).now == 1
+    assert wish_for(slot(source, -1), source, Tile(), Rates()).now == -1
+    assert wish_for(slot(camera(), 1), source, Tile(), Rates()).now == -1
 
 
 def test_screens_and_second_cameras_are_prime_and_so_is_the_one_large_tile():

@@ -125,7 +125,15 @@ class Traffic:
     def slot(self, end: End, kind: Kind) -> Slot:
         number = len(end.leg.slots)
         types = {"opus": (AUDIO_PT, -1)} if kind == "audio" else {"vp8": (VIDEO_PT, RTX_PT)}
-        slot = Slot(end.leg, str(number), kind, 5000 + number * 2, 5001 + number * 2, types)
+        slot = Slot(
+            end.leg,
+            str(number),
+            kind,
+            5000 + number * 2,
+            5001 + number * 2,
+            types,
+            red_payload_type=63 if kind == "audio" else -1,
+        )
         end.leg.slots.append(slot)
         self.forwarder.add_slot(slot)
         return slot
