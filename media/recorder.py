@@ -1,9 +1,9 @@
 """The recording of a room: packets to WebM files, one after another per person, a digest for each, no codec.
 
 A person's microphone and camera go into one file, every other picture (a screen, a second camera) into one of its
-own. A file is `<room>-<epoch>/<peer>/<what>-<number>.webm`, `.part` while it is written; after SEGMENT seconds the
-next one begins, with a key frame. Everything reaches the disk within SYNC seconds, so a file whose writer was killed
-plays up to then; `sweep` finishes such files when the worker starts again.
+own. A file is `<worker>/<room>/<when>/<peer>/<what>-<number>.webm` below the recordings folder, `.part` while it is
+written; after SEGMENT seconds the next one begins, with a key frame. Everything reaches the disk within SYNC seconds,
+so a file whose writer was killed plays up to then; `sweep` finishes such files when the worker starts again.
 
 Bytes are written by a thread of their own: a slow disk delays nobody's voice. What it cannot take in time is lost,
 counted, and told as a gap.
@@ -29,7 +29,7 @@ SEGMENT = 60.0  # seconds of one file
 KEYFRAME_GRACE = 5.0  # seconds the end of a file waits for the key frame that begins the next
 CLUSTER = 1000  # milliseconds
 SYNC = 1.0  # seconds between two fdatasync of a file
-HEALTH = 5.0  # seconds between two proofs of bytes written
+GAP_EVERY = 5.0  # seconds between two tellings of the same gap
 BEHIND_LIMIT = 32 << 20  # bytes not yet taken by the disk, some ten seconds of a large room
 BATCH = 64 * 1024  # bytes handed to the disk at once, unless a tick comes first
 RESYNC = 1500  # milliseconds between a stream's clock and the wall after which the wall is right
@@ -240,13 +240,14 @@ class _Writer:
         missing, self._lost = lost - self._lost, lost
 
         def told(size: int, digest: str) -> None:
+            self._recorder.finished(size)
             self._recorder.tell(
                 {
                     "event": "record.segment",
                     "peer": self.peer,
                     "what": self.what,
                     "number": number,
-                    "file": str(file.path.relative_to(self._recorder.folder.parent)),
+                    "file": str(file.path.relative_to(self._recorder.root.parent)),
                     "began": round(self._recorder.started_at + began / 1000, 3),
                     "seconds": round((ended - began) / 1000, 3),
                     "bytes": size,
@@ -262,26 +263,30 @@ class _Writer:
 class Recorder:
     """Everything of one room from the start of its recording to the end.
 
-    tell: takes the events record.segment, record.health {bytes, files}, record.gap {reason}
+    root, room:   files go to root/room/<milliseconds of now>/; the events name them from root's parent on
+    tell:         takes the events record.segment and record.gap {reason}
     ask_keyframe: (peer, what); called when a file is to end
     """
 
     def __init__(
         self,
-        folder: Path,
+        root: Path,
+        room: str,
         tell: Callable[[Event], None],
         ask_keyframe: Callable[[str, str], None] = lambda _peer, _what: None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.folder = folder
+        self.started_at = time.time()
+        self.root = root
+        self.folder = root / room / str(int(self.started_at * 1000))
         self.tell = tell
         self.ask_keyframe = ask_keyframe
         self.clock = clock
-        self.started_at = time.time()
         self._zero = clock()
         self._writers: dict[tuple[str, str], _Writer] = {}
         self._finished = 0  # bytes of files that are done
-        self._health_at = self._zero
+        self._fed_at = self._proved_at = self._zero
+        self._proved = 0
         self._gap_told: dict[str, float] = {}
         self._closed = False
         self.disk = Disk(self.gap)
@@ -301,7 +306,8 @@ class Recorder:
         writer = self._writers.get((peer, what))
         if writer is None:
             writer = self._writers[peer, what] = _Writer(self, peer, what)
-        writer.put(source, codec, layer, packet, self.clock())
+        self._fed_at = self.clock()
+        writer.put(source, codec, layer, packet, self._fed_at)
 
     def end(self, peer: str) -> None:
         """This person is recorded no longer."""
@@ -309,25 +315,29 @@ class Recorder:
             self._writers.pop(key).close("ended")
 
     def tick(self) -> None:
-        """A few times a second: give up holes, prove what was written."""
+        """A few times a second: give up holes, hand over what there is."""
         now = self.clock()
         for writer in self._writers.values():
             writer.flush(now)
-        if now >= self._health_at:
-            self._health_at = now + HEALTH
-            files = [writer.file for writer in self._writers.values() if writer.file is not None]
-            self.tell(
-                {
-                    "event": "record.health",
-                    "bytes": self._finished + sum(file.synced for file in files),
-                    "files": len(files),
-                }
-            )
+        if (proved := self.bytes_proved()) > self._proved:
+            self._proved, self._proved_at = proved, now
+
+    def bytes_proved(self) -> int:
+        """Bytes known to be on the disk."""
+        files = [writer.file for writer in self._writers.values() if writer.file is not None]
+        return self._finished + sum(file.synced for file in files)
+
+    def behind(self) -> float:
+        """Seconds since bytes last reached the disk, while packets come; 0 when there is nothing to write."""
+        return self.clock() - self._proved_at if self._fed_at > self._proved_at else 0.0
+
+    def finished(self, size: int) -> None:
+        self._finished += size
 
     def gap(self, reason: str) -> None:
-        """Something was not written; told at most once in HEALTH seconds and reason."""
+        """Something was not written; told at most once in GAP_EVERY seconds and reason."""
         now = self.clock()
-        if not self._closed and now - self._gap_told.get(reason, -HEALTH) >= HEALTH:
+        if not self._closed and now - self._gap_told.get(reason, -GAP_EVERY) >= GAP_EVERY:
             self._gap_told[reason] = now
             self.tell({"event": "record.gap", "reason": reason})
 
@@ -341,10 +351,10 @@ class Recorder:
         await self.disk.close()
 
 
-def sweep(folder: Path) -> list[Event]:
-    """Finish what a killed worker left half written; the same events as of a living one, with reason `cut`."""
-    found = []
-    for part in sorted(folder.glob("*/*/*.webm.part")):
+def sweep(root: Path) -> list[Event]:
+    """Finish what a killed worker left half written below its folder; events as of a living one, reason `cut`."""
+    found: list[Event] = []
+    for part in sorted(root.glob("*/*/*/*.webm.part")):
         path = part.with_name(part.name.removesuffix(".part"))
         what, _, number = path.stem.rpartition("-")
         data = part.read_bytes()
@@ -353,10 +363,11 @@ def sweep(folder: Path) -> list[Event]:
         found.append(
             {
                 "event": "record.segment",
+                "room": path.parents[2].name,
                 "peer": path.parent.name,
                 "what": what,
                 "number": int(number),
-                "file": str(path.relative_to(folder)),
+                "file": str(path.relative_to(root.parent)),
                 "began": round(began, 3),
                 "seconds": round(seconds, 3),
                 "bytes": len(data),

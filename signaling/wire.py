@@ -195,6 +195,7 @@ SERVER: dict[str, str] = {
     "or relay, of that seat's own connections",
     "media.unheard": "{seat, by}: `by` does not hear `seat`, and is being connected to him anew; told to both",
     "media.unsent": "{seat, by}: nothing of the microphone of `seat` reaches the relay; told to both",
+    "recording.health": "{bytes, at}: bytes of the recording known to be on the disk",
     "media.moved": "{epoch}: build both peer connections anew",
     "media.state": "{pc, state}",
     "page.changed": "{kind, id}: something this page may show has changed",

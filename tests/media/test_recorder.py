@@ -85,7 +85,7 @@ class Wall:
 async def record(folder: Path, told: list[dict[str, object]], seconds: int, *, drop: float = 0.0) -> Recorder:
     """One person's five (or more) seconds, every packet at its own time."""
     wall, chance, ticked = Wall(), random.Random(7), 0.0
-    recorder = Recorder(folder, told.append, clock=wall)
+    recorder = Recorder(folder, "room-1", told.append, clock=wall)
     due = [
         (number / FPS, "camera", "vp8", packet)
         for number, rows in enumerate(packets(vp8_frames(FPS * seconds), 3000, video=True))
@@ -116,7 +116,7 @@ def played(path: Path | io.BytesIO) -> dict[str, tuple[int, float]]:
 
 async def test_what_was_received_plays(tmp_path: Path) -> None:
     told: list[dict[str, object]] = []
-    recorder = await record(tmp_path / "room-1", told, 5)
+    recorder = await record(tmp_path / "media-1", told, 5)
     await recorder.close("stopped")
     (segment,) = [event for event in told if event["event"] == "record.segment"]
     path = tmp_path / str(segment["file"])
@@ -129,7 +129,7 @@ async def test_what_was_received_plays(tmp_path: Path) -> None:
 
 async def test_a_long_recording_is_cut_at_key_frames_and_every_file_plays(tmp_path: Path) -> None:
     told: list[dict[str, object]] = []
-    recorder = await record(tmp_path / "room-1", told, 63)
+    recorder = await record(tmp_path / "media-1", told, 63)
     await recorder.close("stopped")
     segments = [event for event in told if event["event"] == "record.segment"]
     assert [event["number"] for event in segments] == [1, 2]
@@ -140,7 +140,7 @@ async def test_a_long_recording_is_cut_at_key_frames_and_every_file_plays(tmp_pa
 
 async def test_lost_packets_leave_a_file_that_plays_and_are_counted(tmp_path: Path) -> None:
     told: list[dict[str, object]] = []
-    recorder = await record(tmp_path / "room-1", told, 5, drop=0.05)
+    recorder = await record(tmp_path / "media-1", told, 5, drop=0.05)
     await recorder.close("stopped")
     (segment,) = [event for event in told if event["event"] == "record.segment"]
     found = played(tmp_path / str(segment["file"]))
@@ -151,26 +151,29 @@ async def test_lost_packets_leave_a_file_that_plays_and_are_counted(tmp_path: Pa
 
 async def test_bytes_on_the_disk_are_proved(tmp_path: Path) -> None:
     told: list[dict[str, object]] = []
-    recorder = await record(tmp_path / "room-1", told, 12)
+    recorder = await record(tmp_path / "media-1", told, 3)
     await recorder.close("stopped")
-    health = [event for event in told if event["event"] == "record.health"]
-    assert len(health) == 3
-    assert [event["files"] for event in health] == [1, 1, 1]
+    (segment,) = [event for event in told if event["event"] == "record.segment"]
+    assert recorder.bytes_proved() == segment["bytes"]
+    recorder.tick()
+    assert recorder.behind() == 0.0
 
 
 async def test_a_disk_that_refuses_is_told_and_nothing_raises(tmp_path: Path) -> None:
     told: list[dict[str, object]] = []
-    (tmp_path / "room-1").write_text("in the way")
-    recorder = await record(tmp_path / "room-1", told, 1)
+    (tmp_path / "media-1").write_text("in the way")
+    recorder = await record(tmp_path / "media-1", told, 1)
     await asyncio.to_thread(lambda: None)
     await recorder.close("stopped")
     await asyncio.sleep(0)
     assert not [event for event in told if event["event"] == "record.segment"]
+    assert recorder.bytes_proved() == 0
+    assert recorder.behind() > 0.5
 
 
 async def test_a_codec_that_cannot_be_kept_is_a_gap(tmp_path: Path) -> None:
     told: list[dict[str, object]] = []
-    recorder = Recorder(tmp_path / "room-1", told.append)
+    recorder = Recorder(tmp_path / "media-1", "room-1", told.append)
     recorder.packet("seat-1", "camera", "h264", 0, bytes(20))
     recorder.packet("seat-1", "camera", "h264", 0, bytes(20))
     await recorder.close("stopped")
@@ -184,7 +187,7 @@ from tests.media.test_recorder import opus_frames, packets, vp8_frames
 from media.recorder import Recorder
 
 async def main():
-    recorder = Recorder(Path(sys.argv[1]) / "room-1", lambda event: None)
+    recorder = Recorder(Path(sys.argv[1]) / "media-1", "room-1", lambda event: None)
     video, audio = packets(vp8_frames(150), 3000, video=True), packets(opus_frames(5), 960, video=False)
     began = time.monotonic()
     for tick in range(150 * 5):
@@ -217,15 +220,15 @@ def test_after_kill_9_everything_but_the_last_two_seconds_plays(tmp_path: Path) 
     process.send_signal(signal.SIGKILL)
     process.wait()
     process.stdout.close()
-    (event,) = sweep(tmp_path)
+    (event,) = sweep(tmp_path / "media-1")
     path = tmp_path / str(event["file"])
     found = played(path)
     assert found["video"][1] > fed - 2
     assert found["audio"][1] > fed - 2
-    assert event["reason"] == "cut"
+    assert (event["room"], event["peer"], event["reason"]) == ("room-1", "seat-1", "cut")
     assert event["digest"] == hashlib.sha256(path.read_bytes()).hexdigest()
     assert float(str(event["seconds"])) > fed - 2
-    assert sweep(tmp_path) == []
+    assert sweep(tmp_path / "media-1") == []
 
 
 def test_a_file_cut_at_any_byte_gives_its_times_and_never_fails() -> None:

@@ -16,7 +16,7 @@ export type Choice = "for" | "against" | "abstain";
 export type Can =
   | "admit" | "layout" | "agenda" | "present" | "pass_presenter" | "give_floor" | "chat" | "hand"
   | "propose" | "open_vote" | "vote" | "close_vote" | "recuse" | "dissent" | "edit_protocol" | "freeze"
-  | "take_chair" | "publish" | "share" | "close_room";
+  | "take_chair" | "publish" | "share" | "close_room" | "record";
 
 export interface ConsiliumPart {
   id: Id;
@@ -212,6 +212,26 @@ export interface ProtocolRow {
   awaits_me: boolean;
 }
 
+/** The newest recording of the meeting. Who refused is named to nobody. */
+export interface RecordingPart {
+  id: Id;
+  status: "asked" | "running" | "paused" | "refused" | "stopped";
+  asked_by: Id;
+  ground: string;
+  started_at: Instant | null;
+  stopped_at: Instant | null;
+  awaited: Id[];
+  /** My own answer. */
+  agreed: boolean | null;
+  gaps: { reason: "consent" | "worker" | "disk" | "codec"; began_at: Instant; ended_at: Instant | null }[];
+}
+
+/** Bytes of the recording known to be on the disk. */
+export interface Proof {
+  bytes: number;
+  at: Instant;
+}
+
 export interface Snapshot {
   consilium: ConsiliumPart;
   me: MePart;
@@ -225,6 +245,7 @@ export interface Snapshot {
   decision: DecisionPart;
   chat: ChatMessage[];
   protocols: ProtocolRow[];
+  recording: RecordingPart | null;
 }
 
 /** Sections as they travel: what a seat may not see, or what is not there, is null. */

@@ -44,6 +44,13 @@ const SAY: Record<string, Say> = {
   ItemClosed: plain("item_closed"),
   ProtocolDrafted: plain("protocol_drafted"),
   ProtocolFrozen: plain("protocol_frozen"),
+  RecordingStarted: plain("recording_started"),
+  RecordingPaused: plain("recording_paused"),
+  RecordingResumed: plain("recording_started"),
+  RecordingRefused: plain("recording_refused"),
+  RecordingInterrupted: plain("recording_interrupted"),
+  RecordingRestored: plain("recording_restored"),
+  RecordingStopped: plain("recording_stopped"),
   ConsiliumClosed: plain("closed"),
 };
 
@@ -63,6 +70,8 @@ export function saying(event: RoomEvent, snapshot: Snapshot): Saying | null {
   if (event.name === "VoteOpened" && snapshot.decision.ballot?.entitled.includes(me)) {
     return { key: "room.say.vote_mine", values: { number: snapshot.decision.ballot.number }, mine: true };
   }
+  if (event.name === "RecordingAsked" && event.data.seat !== me) return { key: "room.say.recording_asked", values: {}, mine: true };
+  if (event.name === "RecordingInterrupted") return { key: "room.say.recording_interrupted", values: {}, mine: true };
   if (event.name === "ProtocolFrozen") return { key: "room.say.protocol_frozen", values: {}, mine: true };
   if (event.data.seat === me) return null;
   if (event.name === "SeatWaiting" && !snapshot.me.can.includes("admit")) return null;

@@ -10,6 +10,7 @@ import { Filmstrip } from "./faces";
 import { Gone } from "./gone";
 import { Help, Palette } from "./help";
 import { ChairOffer, Notices, SoundOffer } from "./notices";
+import { RecordingOffer } from "./recording";
 import type { Room } from "./room";
 import { Showing } from "./showing";
 import { SidePanel } from "./side";
@@ -42,7 +43,7 @@ function Inside() {
   return (
     <div class={`room-grid${room.sideOpen.value ? " with-side" : ""}`} data-testid="room" data-layout={room.layout.value}>
       <Banner />
-      <div class="room-offers"><ChairOffer /><SoundOffer /><OwnTrouble /></div>
+      <div class="room-offers"><ChairOffer /><RecordingOffer /><SoundOffer /><OwnTrouble /></div>
       <Agenda />
       <Stage />
       <SidePanel />

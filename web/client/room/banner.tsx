@@ -1,6 +1,7 @@
 // The top line: which patient (two identifiers), which case, quorum, time, and how the connection is.
 import { clock, day, stopwatch, t } from "../live/words";
 import { useRoom, useSnapshot } from "./context";
+import { RecordingMark } from "./recording";
 import { currentItem } from "./select";
 
 function age(birth: string, now: number): number {
@@ -16,6 +17,7 @@ export function Banner() {
     <header class="room-banner">
       {record ? <Patient /> : <Between />}
       <div class="room-facts">
+        <RecordingMark />
         <Quorum />
         <Elapsed />
         <Connection />

@@ -8,6 +8,8 @@ import { focusOn } from "./focus";
 import { Icon, type IconName } from "./icons";
 import { keyOf } from "./keys";
 import { primary, type Primary } from "./primary";
+import { mark } from "./recorded";
+import { askForRecording } from "./recording";
 import type { Room, Side } from "./room";
 import { may, myHand } from "./select";
 
@@ -40,6 +42,11 @@ export function Bar() {
       <div class="bar-group">{may(snapshot, "publish") && <Devices />}</div>
       <Next />
       <div class="bar-group end">
+        {may(snapshot, "record") && !mark(snapshot, null, 0) && (
+          <span class="wide-only">
+            <Toggle id="record" icon="record" on={false} press={() => askForRecording(room)} label={t("room.recording.short")} />
+          </span>
+        )}
         <Panels />
         <button type="button" class="bar-toggle" data-testid="help" aria-keyshortcuts="?" title={`${t("room.keys.title")} (?)`}
           onClick={() => { room.help.value = true; }}>

@@ -20,6 +20,7 @@ const PATHS = {
   right: "M9 5l7 7-7 7",
   pointer: "M5 3l6 17 2.500-7L20 10.500z",
   file: "M6 3h8l4 4v14H6zM14 3v4h4",
+  record: "M12 4a8 8 0 1 0 0 16 8 8 0 0 0 0-16zM12 9a3 3 0 1 0 0 6 3 3 0 0 0 0-6z",
   keys: "M3 7h18v11H3zM7 11v.01M11 11v.01M15 11v.01M8 15h8",
 } as const;
 

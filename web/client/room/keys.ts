@@ -3,6 +3,8 @@ import { signal } from "@preact/signals";
 import { LAYOUTS, type Snapshot } from "../live/wire";
 import { share, take } from "./bar";
 import { primary } from "./primary";
+import { mark } from "./recorded";
+import { askForRecording, change } from "./recording";
 import type { Room, Side } from "./room";
 import { leads, may, myHand } from "./select";
 
@@ -55,6 +57,8 @@ export const SHORTCUTS: readonly Shortcut[] = [
   { id: "common_view", code: "Digit0", shown: "0", can: always, run: (room) => { room.ownView.value = null; } },
   { id: "page_next", code: "PageDown", shown: "Page Down", can: always, run: page(1) },
   { id: "page_back", code: "PageUp", shown: "Page Up", can: always, run: page(-1) },
+  { id: "record", code: "KeyR", shift: true, shown: "Shift R", can: (one) => may(one, "record"), run: (room, snapshot) =>
+    mark(snapshot, null, 0) ? change(room, snapshot) : askForRecording(room) },
   { id: "presenter", code: "KeyB", shown: "B", can: always, run: ({ viewer }) => (viewer.following.value ? viewer.explore() : viewer.back()) },
 ];
 

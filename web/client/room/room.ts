@@ -6,7 +6,7 @@ import { Feed } from "../live/feed";
 import { Live } from "../live/socket";
 import { refusal, t } from "../live/words";
 import {
-  Refused, SOURCES, type Id, type Layout, type Presence, type ProtocolEvent, type RoomEvent, type Speakers, type SyncAnswer,
+  Refused, SOURCES, type Id, type Layout, type Presence, type Proof, type ProtocolEvent, type RoomEvent, type Speakers, type SyncAnswer,
 } from "../live/wire";
 import { Capture } from "../media/capture";
 import { Hearing, unheard } from "../media/hearing";
@@ -14,6 +14,7 @@ import { Media } from "../media/media";
 import { Viewer } from "../viewer/viewer";
 import { saying } from "./announce";
 import { Opinion } from "./decision/opinion";
+import { proof } from "./recorded";
 import { listenForSilence } from "./silence";
 import { may } from "./select";
 
@@ -155,6 +156,7 @@ export class Room {
       .on<ProtocolEvent>("protocol.event", (event) => this.feed.receive({ ...event, seq: null }))
       .on<{ seq: number }>("head", ({ seq }) => this.feed.head(seq))
       .on<{ people: Record<Id, Presence> }>("presence", ({ people }) => { this.presence.value = { ...this.presence.value, ...people }; })
+      .on<Proof>("recording.health", (proved) => { proof.value = proved; })
       .on<Speakers>("speakers", (speakers) => { this.speakers.value = speakers; })
       .on<{ reason: string }>("room.gone", ({ reason }) => this.close("room_gone", reason))
       .onOpen(() => this.enter());

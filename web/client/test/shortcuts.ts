@@ -17,6 +17,7 @@ export const SHORTCUTS = [
   "common_view",
   "page_next",
   "page_back",
+  "record",
   "presenter",
   "layout_discussion",
   "layout_record",

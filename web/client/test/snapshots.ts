@@ -3,7 +3,7 @@ import type { AgendaItem, Can, Person, Resolution, Snapshot } from "../live/wire
 
 export const CHAIR: Can[] = [
   "admit", "layout", "agenda", "pass_presenter", "give_floor", "open_vote", "close_vote", "close_room", "present", "chat",
-  "hand", "publish", "share", "propose", "vote", "recuse", "dissent", "edit_protocol", "freeze",
+  "hand", "publish", "share", "propose", "vote", "recuse", "dissent", "edit_protocol", "freeze", "record",
 ];
 export const MEMBER: Can[] = ["chat", "hand", "publish", "share", "propose", "vote", "recuse", "dissent"];
 
@@ -45,6 +45,7 @@ export function snapshot(more: Partial<Snapshot> = {}): Snapshot {
     decision: { item: null, resolutions: [], ballot: null, results: [], dissents: [] },
     chat: [],
     protocols: [],
+    recording: null,
     ...more,
   };
 }
