@@ -10,7 +10,7 @@ import os
 import shutil
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -78,11 +78,13 @@ def _serve(call: Call) -> int:
         tls_key=given.tls_key,
         media_workers=given.workers,
     )
+    if given.turn:
+        settings = _with_turn(settings)
     # In a demonstration the terminal is for people; what the parts log is in <data_dir>/log.
     log.configure("WARNING" if settings.demo else settings.log_level)
     supervise.check(settings)
     with supervise.only_one(settings.data_dir), supervise.Supervisor(settings) as supervisor:
-        if not _started(supervisor, settings):
+        if not _started(supervisor, settings, turn=given.turn):
             return 0
         _announce(settings)
         supervisor.forever()
@@ -90,7 +92,19 @@ def _serve(call: Call) -> int:
     return 0
 
 
-def _started(supervisor: supervise.Supervisor, settings: Settings) -> bool:
+def _with_turn(settings: Settings) -> Settings:
+    """The addresses of a coturn beside the edge, unless others are set, and the secret that both will read."""
+    from consilium import coturn
+
+    coturn.program()
+    supervise.check_disk(settings.data_dir)
+    secret_file = coturn.secret_file(settings)
+    coturn.keep_secret(secret_file)
+    urls = settings.turn_urls or coturn.urls_of_one_machine(settings)
+    return replace(settings, turn_urls=urls, turn_secret_file=secret_file)
+
+
+def _started(supervisor: supervise.Supervisor, settings: Settings, *, turn: bool = False) -> bool:
     """Prepare the database, start everything, wait until it is healthy; False when a person ended it."""
     print("Готовится база данных. Preparing the database.", flush=True)
     status = supervisor.run(PREPARE if settings.demo else MIGRATE, shown=True)
@@ -101,7 +115,7 @@ def _started(supervisor: supervise.Supervisor, settings: Settings) -> bool:
             "База данных не подготовлена, причина выше. The database could not be prepared."
         )
     print("Запускаются сервер, медиа и обработчик. Starting edge, media and worker.", flush=True)
-    supervisor.start(supervise.parts_of_one_machine(settings))
+    supervisor.start(supervise.parts_of_one_machine(settings, turn=turn))
     return supervisor.until_healthy(supervise.local_url(settings, "/health"))
 
 
@@ -208,6 +222,36 @@ def _make_certificate(call: Call) -> int:
     return 0
 
 
+def _turn_config(call: Call) -> int:
+    print(f"turnserver -c {_write_turn_config(call, call.settings())}")
+    return 0
+
+
+def _turn_run(call: Call) -> int:
+    from consilium import coturn
+
+    path, program = _write_turn_config(call, call.settings()), coturn.program()
+    os.execv(program, [program, "-c", str(path)])  # noqa: S606  # coturn takes the place of this process
+
+
+def _write_turn_config(call: Call, settings: Settings) -> Path:
+    from consilium import coturn
+
+    given = call.options
+    if not settings.turn_urls:
+        raise supervise.CannotStart(
+            "Задайте CONSILIUM_TURN_URLS, например turn:turn.example.org:3478?transport=udp. Set CONSILIUM_TURN_URLS."
+        )
+    try:
+        return coturn.write_configuration(
+            settings, given.peer or settings.media_addresses, given.listen, given.relay
+        )
+    except (OSError, ValueError) as error:
+        raise supervise.CannotStart(
+            f"Конфигурация coturn не записана. coturn's configuration was not written: {error}"
+        ) from error
+
+
 def _migrate(call: Call) -> int:
     from consilium import upkeep
 
@@ -247,13 +291,34 @@ def _doctor(call: Call) -> int:
 
 
 LANGUAGE: Mapping[str, Any] = {"choices": ("ru", "en"), "default": "ru", "help": "язык вывода / language"}
+TURN_ADDRESSES: Mapping[str, Mapping[str, Any]] = {
+    "--listen": {
+        "action": "append",
+        "default": [],
+        "metavar": "ADDRESS",
+        "help": "адрес для браузеров, по умолчанию все / address browsers reach, all of them by default",
+    },
+    "--relay": {
+        "action": "append",
+        "default": [],
+        "metavar": "ADDRESS",
+        "help": "адрес, с которого идти к медиасерверам / address to speak to media workers from",
+    },
+    "--peer": {
+        "action": "append",
+        "default": [],
+        "metavar": "ADDRESS",
+        "help": "адрес медиасервера, по умолчанию CONSILIUM_MEDIA_ADDRESSES / address of a media worker",
+    },
+}
 GROUPS = {
     "journal": "журнал / the journal",
     "user": "учётные записи / accounts",
     "certificate": "сертификат сервера / server certificate",
+    "turn": "сервер TURN (coturn) для сетей без UDP / TURN server for networks without UDP",
 }
 # Words -> (what does it, its meaning, its arguments).
-COMMANDS: dict[str, tuple[Callable[[Call], int], str, dict[str, Mapping[str, Any]]]] = {
+COMMANDS: dict[str, tuple[Callable[[Call], int], str, Mapping[str, Mapping[str, Any]]]] = {
     "serve": (
         _serve,
         "запустить сервер, медиа и обработчик / start edge, media and worker",
@@ -267,6 +332,10 @@ COMMANDS: dict[str, tuple[Callable[[Call], int], str, dict[str, Mapping[str, Any
             "--tls-cert": {"type": Path, "help": "сертификат PEM / certificate chain"},
             "--tls-key": {"type": Path, "help": "ключ PEM / its key"},
             "--workers": {"type": int, "help": "сколько процессов медиа / number of media processes"},
+            "--turn": {
+                "action": "store_true",
+                "help": "и coturn, если UDP закрыт / coturn too, for blocked UDP",
+            },
         },
     ),
     "demo": (
@@ -308,6 +377,16 @@ COMMANDS: dict[str, tuple[Callable[[Call], int], str, dict[str, Mapping[str, Any
     "migrate": (_migrate, "привести таблицы к новому виду / bring the tables to the newest shape", {}),
     "demo-data": (_demo_data, "загрузить демонстрационные данные / load demonstration data", {}),
     "doctor": (_doctor, "проверить, на чём всё держится / examine the installation", {}),
+    "turn config": (
+        _turn_config,
+        "записать конфигурацию coturn и общий секрет / write coturn's configuration and the shared secret",
+        TURN_ADDRESSES,
+    ),
+    "turn run": (
+        _turn_run,
+        "записать конфигурацию и стать coturn / write the configuration and become coturn",
+        TURN_ADDRESSES,
+    ),
     "certificate make": (
         _make_certificate,
         "сделать сертификат TLS для показа / make a demonstration TLS certificate",

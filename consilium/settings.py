@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Literal, NoReturn
 from urllib.parse import urlsplit
 
+from consilium import turn
+
 PREFIX = "CONSILIUM_"
 MIN_SECRET = 32
 # sockaddr_un.sun_path on Linux holds 108 bytes with its closing zero (unix(7)).
@@ -85,6 +87,17 @@ class Settings:
     )
     media_key_file: Path | None = field(
         metadata={"meaning": "file with the key shared with media workers; needed for tcp: control addresses"}
+    )
+    turn_urls: tuple[str, ...] = field(
+        metadata={
+            "meaning": "TURN servers as browsers reach them, turn:HOST:PORT?transport=udp|tcp or turns:HOST:443, "
+            "comma-separated; empty: none"
+        }
+    )
+    turn_secret_file: Path | None = field(
+        metadata={
+            "meaning": "file with the secret shared with the TURN servers; made by consilium turn config"
+        }
     )
     registry_url: str | None = field(
         metadata={"meaning": "base address of the registry that takes the documents"}
@@ -178,6 +191,10 @@ class _Reader:
             media_workers=self.number("media_workers", 0, 0, 64),
             media_addresses=self.several("media_addresses"),
             media_key_file=self.media_key(),
+            turn_urls=self.turn_urls(),
+            turn_secret_file=secret_file.resolve()
+            if (secret_file := self.path("turn_secret_file"))
+            else None,
             registry_url=self.url("registry_url", ("http", "https"))
             or (f"http://127.0.0.1:{registry_port}" if demo else None),
             registry_port=registry_port,
@@ -297,6 +314,23 @@ class _Reader:
                 "A tcp: media worker needs a shared key file.",
             )
         return key.resolve() if key else None
+
+    def turn_urls(self) -> tuple[str, ...]:
+        found = self.several("turn_urls")
+        for text in found:
+            if turn.parse(text) is None:
+                _refuse(
+                    "settings_turn",
+                    f"{variable('turn_urls')}: нужен вид turn:HOST:PORT?transport=udp|tcp или turns:HOST:443, "
+                    f"задано «{text}». Must look like turn:HOST:PORT?transport=udp|tcp or turns:HOST:443.",
+                )
+        if found and self.path("turn_secret_file") is None:
+            _refuse(
+                "settings_turn_secret",
+                f"Для серверов TURN назовите файл с секретом в {variable('turn_secret_file')}; его сделает "
+                "`consilium turn config`. TURN servers need a secret file: name it, `consilium turn config` makes it.",
+            )
+        return found
 
     def secret(self, data_dir: Path, *, demo: bool) -> str:
         text = self.text("secret_key")

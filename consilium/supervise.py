@@ -369,13 +369,14 @@ def local_url(settings: Settings, path: str) -> str:
     return f"{'https' if settings.tls else 'http'}://{shown}:{settings.port}{path}"
 
 
-def parts_of_one_machine(settings: Settings) -> tuple[Part, ...]:
-    """Edge, worker, one media process per local control address and, in demonstration mode, the registry."""
+def parts_of_one_machine(settings: Settings, *, turn: bool = False) -> tuple[Part, ...]:
+    """Edge, worker, one media process per local control address, the registry of a demonstration, coturn if asked."""
     local = [address for address in settings.media_controls if address.startswith("unix:")]
     media = [_media(settings, number, address) for number, address in enumerate(local, start=1)]
     return (
         *media,
         *([_registry(settings)] if settings.demo else []),
+        *([_turn(settings)] if turn else []),
         Part("worker", ("-m", "consilium.tasks")),
         Part("edge", ("-m", "web.edge")),
     )
@@ -385,6 +386,13 @@ def _media(settings: Settings, number: int, control: str) -> Part:
     name = f"media-{number}"
     bound = ("--address", *settings.media_addresses) if settings.media_addresses else ()
     return Part(name, ("-m", "media", "--name", name, "--control", control, *bound))
+
+
+def _turn(settings: Settings) -> Part:
+    """coturn on the edge's address; that it may relay to loopback serves a demonstration on one machine alone."""
+    listen = () if settings.host in ("0.0.0.0", "::") else ("--listen", settings.host)  # noqa: S104  # compared
+    peers = () if settings.media_addresses or not is_loopback(settings.host) else ("--peer", "127.0.0.1")
+    return Part("turn", ("-m", "consilium.cli", "turn", "run", *listen, *peers))
 
 
 def _registry(settings: Settings) -> Part:

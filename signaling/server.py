@@ -40,6 +40,7 @@ from signaling.drafting import Drafting
 from signaling.placement import Placements
 from signaling.rtc import Rtc
 from signaling.session import GRACE, Connection, Room, Sessions
+from signaling.turn import TurnServers
 
 log = logging.getLogger(__name__)
 
@@ -79,6 +80,8 @@ class Signaling:
         self._clients = self._media_clients(settings)
         self.placements = Placements(service.parts.store, self.calls, self._clients, self.sessions.people)
         self.rtc = Rtc(service, self.calls, self.sessions, self.placements, self.sio.send)
+        turn = TurnServers.configured(settings)
+        self.rtc.turn = lambda person: turn.servers(person, now())
         self.drafting = Drafting(service, self.calls, self.sessions, self.sio.send)
         self.broadcast = Broadcast(service, self.calls, self.sessions, self.sio.send, self.farewell)
         self.broadcast.on_admitted = self._admitted

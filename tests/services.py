@@ -13,12 +13,15 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import psycopg
 import redis
 
+from consilium import certificate, clock
+from consilium.coturn import write_configuration
+from consilium.settings import Settings
 from consilium.supervise import die_with_parent
 
 SYSTEM_PATH = f"{os.environ.get('PATH', '')}:/usr/bin:/usr/sbin:/sbin"
@@ -189,44 +192,59 @@ def _pings(client: redis.Redis) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """A coturn that gives REST credentials (user = expiry, password = HMAC-SHA1 with `secret`)."""
+    """A coturn with the configuration that `consilium turn config` writes."""
 
     host: str
     port: int
+    tls_port: int
     secret: str
-    realm: str
+    certificate: Path
+    pid: int
+
+    @property
+    def urls(self) -> dict[str, str]:
+        """Rung -> address as browsers are told it."""
+        return {
+            "udp": f"turn:{self.host}:{self.port}?transport=udp",
+            "tcp": f"turn:{self.host}:{self.port}?transport=tcp",
+            "tls": f"turns:{self.host}:{self.tls_port}?transport=tcp",
+        }
 
 
 @contextmanager
-def coturn() -> Iterator[Turn]:
-    """A relay on loopback that may relay to loopback, which only a test may want."""
-    turn = Turn("127.0.0.1", free_port(), secrets.token_hex(16), "consilium.test")
+def coturn(
+    host: str = "127.0.0.1",
+    ports: tuple[int, int] | None = None,
+    wrap: Callable[[list[str]], list[str]] = list,
+) -> Iterator[Turn]:
+    """A TURN server on `host` that may relay to `host` alone; `ports` are the plain and the TLS one.
+
+    `wrap` puts the command into another network namespace; that it listens is seen from outside of it.
+    """
+    plain, tls = ports or (free_port(), free_port())
     with temporary_folder("turn") as folder:
-        command = [
-            str(program("turnserver")),
-            "-n",
-            f"--listening-ip={turn.host}",
-            f"--relay-ip={turn.host}",
-            f"--listening-port={turn.port}",
-            f"--realm={turn.realm}",
-            "--use-auth-secret",
-            f"--static-auth-secret={turn.secret}",
-            "--allow-loopback-peers",
-            "--no-tls",
-            "--no-dtls",
-            "--no-cli",
-            "--log-file=stdout",
-            f"--pidfile={folder}/pid",
-            f"--userdb={folder}/db",
-        ]
-        with running(command, folder):
-            until(lambda: _listens(turn), "coturn listens")
-            yield turn
+        cert, key = certificate.make([host], folder / "tls", clock.now())
+        turn = Turn(host, plain, tls, secrets.token_hex(32), cert, 0)
+        (folder / "secret").write_text(turn.secret)
+        settings = Settings.from_environment(
+            {
+                "CONSILIUM_DEMO": "1",
+                "CONSILIUM_DATA_DIR": str(folder / "var"),
+                "CONSILIUM_TURN_URLS": ",".join(turn.urls.values()),
+                "CONSILIUM_TURN_SECRET_FILE": str(folder / "secret"),
+                "CONSILIUM_TLS_CERT": str(cert),
+                "CONSILIUM_TLS_KEY": str(key),
+            }
+        )
+        configuration = write_configuration(settings, [host], [host], [])
+        with running(wrap([str(program("turnserver")), "-c", str(configuration)]), folder) as child:
+            until(lambda: {plain, tls} <= listening_ports(child.pid), "coturn listens")
+            yield replace(turn, pid=child.pid)
 
 
-def _listens(turn: Turn) -> bool:
-    try:
-        socket.create_connection((turn.host, turn.port), 1).close()
-    except OSError:
-        return False
-    return True
+def listening_ports(pid: int) -> set[int]:
+    """TCP ports that anybody listens on in the network namespace of a process."""
+    rows = [
+        line.split() for line in Path(f"/proc/{pid}/net/tcp").read_text(encoding="ascii").splitlines()[1:]
+    ]
+    return {int(row[1].partition(":")[2], 16) for row in rows if row[3] == "0A"}

@@ -33,6 +33,13 @@ REFUSED = [
     ({"CONSILIUM_MEDIA_CONTROLS": "tcp:media.example"}, "settings_media_controls"),
     ({"CONSILIUM_MEDIA_CONTROLS": "tcp:media.example:7000"}, "settings_media_key"),
     ({"CONSILIUM_MEDIA_CONTROLS": "unix:/" + "x" * 107}, "settings_socket_path"),
+    ({"CONSILIUM_TURN_URLS": "turn:a.example"}, "settings_turn_secret"),
+    ({"CONSILIUM_TURN_URLS": "stun:a.example", "CONSILIUM_TURN_SECRET_FILE": "s"}, "settings_turn"),
+    ({"CONSILIUM_TURN_URLS": "turn:a.example:0", "CONSILIUM_TURN_SECRET_FILE": "s"}, "settings_turn"),
+    (
+        {"CONSILIUM_TURN_URLS": "turns:a.example?transport=udp", "CONSILIUM_TURN_SECRET_FILE": "s"},
+        "settings_turn",
+    ),
     ({"CONSILIUM_LANGUAGE": "de"}, "settings_choice"),
     ({"CONSILIUM_LOG_LEVEL": "LOUD"}, "settings_choice"),
 ]
@@ -83,6 +90,8 @@ def test_a_child_process_reads_the_same_settings(base):
         "CONSILIUM_DATABASE_URL": "postgres://u@h/d",
         "CONSILIUM_TLS_CERT": "a.crt",
         "CONSILIUM_TLS_KEY": "a.key",
+        "CONSILIUM_TURN_URLS": "turn:a.example?transport=tcp, turns:[::1]:443",
+        "CONSILIUM_TURN_SECRET_FILE": "secret",
     }
     settings = Settings.from_environment(full)
     assert Settings.from_environment(settings.to_environment()) == settings

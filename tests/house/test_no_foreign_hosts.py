@@ -13,8 +13,11 @@ FOREIGN = re.compile(
     r"google-analytics|googletagmanager|mc\.yandex|sentry\.io|gravatar\.com",
     re.IGNORECASE,
 )
-STUN = re.compile(r"[\"'](?:stun|stuns|turn|turns):([^\"'?:/]+)")
-LOCAL = re.compile(r"127\.0\.0\.1|\[?::1\]?|localhost|\{|\$|.*\.(test|example|invalid)$|10\.|192\.0\.2\.")
+# A name without a dot is nobody's outside; an address in brackets is IPv6 (2001:db8 is for documentation).
+STUN = re.compile(r"[\"'](?:stun|stuns|turn|turns):(\[[^\]]*\]|[^\"'?:/\s]+\.[^\"'?:/\s]+)")
+LOCAL = re.compile(
+    r"127\.0\.0\.1|\[::1\]|\[2001:db8:|localhost|\{|\$|.*\.(test|example|invalid)$|10\.|192\.0\.2\."
+)
 TEXT = {
     ".py",
     ".ts",
@@ -77,7 +80,8 @@ def test_no_source_names_a_foreign_host():
 def test_a_foreign_host_would_be_seen():
     assert strangers('iceServers: [{urls: "stun:stun.l.google.com:19302"}]')
     assert strangers('"turn:relay.elsewhere.org"') == ["relay.elsewhere.org"]
-    assert strangers('"stun:127.0.0.1:3478"') == []
+    assert strangers('"turns:[2a00::1]:443"') == ["[2a00::1]"]
+    assert strangers('"stun:127.0.0.1:3478", "turn:t", "turn: over UDP."') == []
 
 
 def test_no_machine_path_is_written_down():
