@@ -13,8 +13,9 @@ from pathlib import Path
 
 import ifaddr
 
-from media.aiortc_seam import SocketPlan
 from media.control_server import ControlServer
+from media.engine import SocketPlan
+from media.plane.choose import PREFERENCES, ForwarderMissing, forwarder
 from media.worker import Worker
 
 CLOSE_WITHIN = 1.5  # seconds from SIGTERM; sockets die with the process anyway
@@ -35,10 +36,11 @@ class Settings:
     control: str  # unix:PATH or tcp:HOST:PORT
     key: bytes | None  # content of --key-file; obligatory for tcp
     addresses: tuple[str, ...]  # bound and advertised, exactly these
-    udp_port_min: int  # 0: any port
-    udp_port_max: int
+    udp_port: int  # of all media, on every address; 0: any
     capacity: int  # people in all rooms together
     max_bitrate: int  # bit/s a camera may send
+    forwarder: str  # auto: the compiled one where it was built
+    realtime: bool  # its thread may ask for realtime priority
     drain_seconds: int  # from SIGTERM until rooms that nobody moved away are ended
 
 
@@ -62,16 +64,17 @@ def read_settings(arguments: list[str], environment: Mapping[str, str]) -> Setti
     parser.add_argument("--control", default=default("control", only), help="unix:PATH or tcp:HOST:PORT")
     parser.add_argument("--key-file", default=default("key-file"))
     parser.add_argument("--address", nargs="+", action="extend", default=None)
-    parser.add_argument("--udp-port-min", type=int, default=default("udp-port-min", "0"))
-    parser.add_argument("--udp-port-max", type=int, default=default("udp-port-max", "0"))
+    parser.add_argument("--udp-port", type=int, default=default("udp-port", "0"))
     parser.add_argument("--capacity", type=int, default=default("capacity", "200"))
     parser.add_argument("--max-bitrate", type=int, default=default("max-bitrate", "1500000"))
     parser.add_argument("--drain-seconds", type=int, default=default("drain-seconds", "30"))
+    parser.add_argument("--forwarder", choices=PREFERENCES, default=default("forwarder", "auto"))
+    parser.add_argument("--realtime", choices=("0", "1"), default=default("realtime", "1"))
     given = parser.parse_args(arguments)
     if not given.control:
         parser.error("--control is required")
-    if bool(given.udp_port_min) != bool(given.udp_port_max) or given.udp_port_min > given.udp_port_max:
-        parser.error("--udp-port-min and --udp-port-max belong together")
+    if not 0 <= given.udp_port <= 65535:
+        parser.error("--udp-port must be between 0 and 65535")
     addresses = given.address or default("address", default("addresses")).replace(",", " ").split()
     try:
         for address in addresses:
@@ -84,18 +87,20 @@ def read_settings(arguments: list[str], environment: Mapping[str, str]) -> Setti
         control=given.control,
         key=key,
         addresses=tuple(addresses) or own_addresses(),
-        udp_port_min=given.udp_port_min,
-        udp_port_max=given.udp_port_max,
+        udp_port=given.udp_port,
         capacity=given.capacity,
         max_bitrate=given.max_bitrate,
+        forwarder=given.forwarder,
+        realtime=given.realtime == "1",
         drain_seconds=given.drain_seconds,
     )
 
 
 async def serve(settings: Settings) -> None:
     """Run until SIGTERM, which lets people move away first, or SIGINT; raises OSError or ValueError at the start."""
-    plan = SocketPlan(settings.addresses, settings.udp_port_min, settings.udp_port_max)
-    worker = Worker(settings.name, plan, settings.capacity, settings.max_bitrate)
+    plan = SocketPlan(settings.addresses, settings.udp_port)
+    path = forwarder(settings.forwarder, realtime=settings.realtime)
+    worker = Worker(settings.name, plan, settings.capacity, settings.max_bitrate, path)
     server = ControlServer(worker, settings.control, settings.key)
     await server.start()
     stop, hurry = asyncio.Event(), asyncio.Event()
@@ -109,9 +114,7 @@ async def serve(settings: Settings) -> None:
     loop.add_signal_handler(signal.SIGTERM, lambda: told(kindly=True))
     loop.add_signal_handler(signal.SIGINT, lambda: told(kindly=False))
     orphans = asyncio.create_task(_close_orphans(worker, server))
-    logger.info(
-        "media worker %s on %s, media on %s", settings.name, server.address, ", ".join(plan.addresses)
-    )
+    logger.info("media worker %s on %s: %s", settings.name, server.address, worker.media)
     await stop.wait()
     orphans.cancel()
     await server.drain(settings.drain_seconds, hurry)
@@ -140,7 +143,7 @@ def main() -> int:
     settings = read_settings(sys.argv[1:], os.environ)
     try:
         asyncio.run(serve(settings))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, ForwarderMissing) as error:
         logger.error("media worker cannot start: %s", error)
         return 1
     return 0

@@ -2,12 +2,12 @@
 
 import struct
 import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from aiortc.rtp import (
     RTCP_PSFB_APP,
     RTCP_PSFB_FIR,
-    RTCP_PSFB_PLI,
-    RTCP_RTPFB_NACK,
     RtcpPacket,
     RtcpPsfbPacket,
     RtcpReceiverInfo,
@@ -21,15 +21,33 @@ from aiortc.rtp import (
     pack_remb_fci,
 )
 
-from media.forward import original_sequence
-from media.routes import Ingress, Slot, Source
+from media.describe import CNAME
+from media.plane.table import CLOCK_RATES, Layer, Slot
+
+if TYPE_CHECKING:  # these import this module
+    from media.publish import Publish, Stream
+    from media.subscribe import Subscribe
 
 NTP_EPOCH = 2208988800  # seconds from 1900 to 1970
-NACK_INTERVAL = 0.05  # seconds in which the same loss is not asked for twice
-NACKED_LIMIT = 256  # losses remembered per source
-CNAME = (1, b"relay")
 
-AnyPacket = RtcpRrPacket | RtcpSrPacket | RtcpPsfbPacket | RtcpRtpfbPacket
+
+@dataclass(slots=True)
+class Reception:
+    """Of one layer: what the last report said, and the publisher's last sender report."""
+
+    expected_prior: int = 0
+    received_prior: int = 0
+    sr_ntp: int = 0
+    sr_rtp: int = 0
+    sr_at: float = 0.0
+
+
+@dataclass(slots=True)
+class Heard:
+    """Of one slot: what its receiver last reported."""
+
+    lost: int = 0
+    fraction_lost: float = 0.0
 
 
 def ntp_now() -> int:
@@ -48,144 +66,114 @@ def parse(data: bytes) -> list[object] | None:
 # --- towards publishers -------------------------------------------------------------------------
 
 
-def receiver_report(ingress: Ingress, sources: list[Source], max_bitrate: int) -> bytes:
-    """RR over all sources of a publisher, and REMB with the rate each camera may use.
+def receiver_report(link: "Publish") -> bytes:
+    """RR over all layers of a publisher, and where he has no transport-wide feedback REMB with a fixed rate.
 
     Without any report a browser's rate control starves the camera; the fixed ceiling only lets it start at
     full speed, loss in the reports brings it down.
     """
-    reports = [_reception(source) for source in sources if source.first_seq >= 0][:31]
-    data = bytes(RtcpRrPacket(ssrc=ingress.local_ssrc, reports=reports))
-    data += bytes(RtcpSdesPacket(chunks=[RtcpSourceInfo(ssrc=ingress.local_ssrc, items=[CNAME])]))
-    video = [source.ssrc for source in sources if source.kind == "video" and source.ssrc]
-    if video:
-        fci = pack_remb_fci(max_bitrate * len(video), video)
-        data += bytes(RtcpPsfbPacket(fmt=RTCP_PSFB_APP, ssrc=ingress.local_ssrc, media_ssrc=0, fci=fci))
+    streams = [stream for stream in link.streams.values() if stream.live]
+    layers = [(stream, layer) for stream in streams for layer in stream.source.layers]
+    reports = [_reception(stream, layer) for stream, layer in layers if layer.first_seq >= 0 and layer.ssrc]
+    data = bytes(RtcpRrPacket(ssrc=link.local_ssrc, reports=reports[:31])) + _cname(link.local_ssrc)
+    video = [layer.ssrc for stream, layer in layers if stream.kind == "video" and layer.ssrc]
+    if video and not link.transport_cc:
+        rate = link.engine.max_bitrate * sum(stream.kind == "video" for stream in streams)
+        fci = pack_remb_fci(rate, video)
+        data += bytes(RtcpPsfbPacket(fmt=RTCP_PSFB_APP, ssrc=link.local_ssrc, media_ssrc=0, fci=fci))
     return data
 
 
-def _reception(source: Source) -> RtcpReceiverInfo:
-    highest = source.cycles + source.max_seq
-    expected = highest - source.first_seq + 1
-    lost_now = (expected - source.expected_prior) - (source.packets - source.received_prior)
-    window = expected - source.expected_prior
-    source.expected_prior, source.received_prior = expected, source.packets
+def _cname(ssrc: int) -> bytes:
+    return bytes(RtcpSdesPacket(chunks=[RtcpSourceInfo(ssrc=ssrc, items=[(1, CNAME.encode())])]))
+
+
+def _reception(stream: "Stream", layer: Layer) -> RtcpReceiverInfo:
+    said = stream.receptions[layer]
+    expected = layer.highest - layer.first_seq + 1
+    received = layer.packets + layer.repeated
+    lost_now = (expected - said.expected_prior) - (received - said.received_prior)
+    window = expected - said.expected_prior
+    said.expected_prior, said.received_prior = expected, received
     fraction = min(255, (lost_now << 8) // window) if window > 0 and lost_now > 0 else 0
-    lsr = (source.sr_ntp >> 16) & 0xFFFFFFFF
-    dlsr = int((time.monotonic() - source.sr_at) * 65536) & 0xFFFFFFFF if lsr else 0
+    lsr = (said.sr_ntp >> 16) & 0xFFFFFFFF
+    dlsr = int((time.monotonic() - said.sr_at) * 65536) & 0xFFFFFFFF if lsr else 0
     return RtcpReceiverInfo(
-        ssrc=source.ssrc,
+        ssrc=layer.ssrc,
         fraction_lost=fraction,
-        packets_lost=clamp_packets_lost(expected - source.packets),
-        highest_sequence=highest & 0xFFFFFFFF,
-        jitter=int(source.jitter),
+        packets_lost=clamp_packets_lost(expected - received),
+        highest_sequence=layer.highest & 0xFFFFFFFF,
+        jitter=int(layer.jitter),
         lsr=lsr,
         dlsr=dlsr,
     )
 
 
-def picture_loss(source: Source) -> None:
-    """Ask the publisher for a key frame."""
-    ingress = source.ingress
-    if ingress is not None and source.ssrc:
-        ingress.send_rtcp(
-            bytes(RtcpPsfbPacket(fmt=RTCP_PSFB_PLI, ssrc=ingress.local_ssrc, media_ssrc=source.ssrc))
-        )
-
-
-def _relay_nack(slot: Slot, lost: list[int]) -> None:
-    source, now = slot.source, time.monotonic()
-    if source is None or source.ingress is None or not source.ssrc:
-        return
-    wanted = []
-    for number in lost:
-        original = original_sequence(slot, number, now)
-        if original is None or now - source.nacked.get(original, 0.0) < NACK_INTERVAL:
-            continue
-        if len(source.nacked) >= NACKED_LIMIT:
-            source.nacked.clear()
-        source.nacked[original] = now
-        wanted.append(original)
-    if wanted:
-        source.ingress.send_rtcp(
-            bytes(
-                RtcpRtpfbPacket(
-                    fmt=RTCP_RTPFB_NACK,
-                    ssrc=source.ingress.local_ssrc,
-                    media_ssrc=source.ssrc,
-                    lost=wanted,
-                )
-            )
-        )
-
-
 # --- from publishers ----------------------------------------------------------------------------
 
 
-def on_publisher_rtcp(ingress: Ingress, data: bytes) -> None:
+def on_publisher_rtcp(link: "Publish", data: bytes) -> None:
     """Sender reports go on to the receivers, in the relay's own clock."""
     packets = parse(data)
     if packets is None:
-        ingress.counters.drops["bad_rtcp"] += 1
+        link.drops["bad_rtcp"] += 1
         return
     for packet in packets:
-        if isinstance(packet, RtcpSrPacket):
-            source = ingress.by_ssrc.get(packet.ssrc.to_bytes(4, "big"))
-            if source is not None and source.open and packet.ssrc == source.ssrc:
-                source.sr_ntp = packet.sender_info.ntp_timestamp
-                source.sr_rtp = packet.sender_info.rtp_timestamp
-                source.sr_at = time.monotonic()
-                for slot in source.slots:
-                    send_sender_report(slot)
+        found = link.find(packet.ssrc) if isinstance(packet, RtcpSrPacket) else None
+        if found is not None and isinstance(packet, RtcpSrPacket) and found[0].source.open:
+            stream, layer = found
+            said = stream.receptions[layer]
+            said.sr_ntp = packet.sender_info.ntp_timestamp
+            said.sr_rtp = packet.sender_info.rtp_timestamp
+            said.sr_at = time.monotonic()
+            for slot in stream.slots:
+                if slot.layer >= 0 and stream.source.layers[slot.layer] is layer:
+                    send_sender_report(link, stream, slot)
 
 
-def send_sender_report(slot: Slot) -> None:
+def send_sender_report(link: "Publish", stream: "Stream", slot: Slot) -> None:
     """SR for a slot: the browser needs it to keep lips and voice together.
 
     The NTP time is the relay's, because every publisher's clock is wrong in its own way.
     """
-    source, egress = slot.source, slot.egress
-    if source is None or egress is None or slot.waiting or not source.sr_at:
+    receiver = link.engine.subscribes.get(slot.leg)
+    said = stream.receptions[stream.source.layers[slot.layer]]
+    if receiver is None or not said.sr_at:
         return
-    elapsed = int((time.monotonic() - source.sr_at) * source.clock_rate)
+    elapsed = int((time.monotonic() - said.sr_at) * CLOCK_RATES[slot.kind])
     report = RtcpSrPacket(
         ssrc=slot.ssrc,
         sender_info=RtcpSenderInfo(
             ntp_timestamp=ntp_now(),
-            rtp_timestamp=(source.sr_rtp + elapsed + slot.ts_delta) & 0xFFFFFFFF,
+            rtp_timestamp=(said.sr_rtp + elapsed + slot.ts_delta) & 0xFFFFFFFF,
             packet_count=slot.packets & 0xFFFFFFFF,
             octet_count=slot.bytes & 0xFFFFFFFF,
         ),
     )
-    description = RtcpSdesPacket(chunks=[RtcpSourceInfo(ssrc=slot.ssrc, items=[CNAME])])
-    egress.sendto(egress.protect_rtcp(bytes(report) + bytes(description)), egress.address)
+    receiver.send_rtcp(bytes(report) + _cname(slot.ssrc))
 
 
 # --- from receivers -----------------------------------------------------------------------------
 
 
-def on_receiver_rtcp(slots: dict[int, Slot], data: bytes) -> tuple[bool, float | None]:
-    """Relay key frame requests and losses upstream; returns (well formed, round-trip time in s or None)."""
+def on_receiver_rtcp(link: "Subscribe", data: bytes) -> None:
+    """Key frame requests go to the publishers, losses are answered from the ring."""
     packets = parse(data)
     if packets is None:
-        return False, None
-    rtt: float | None = None
+        link.drops["bad_rtcp"] += 1
+        return
     for packet in packets:
         match packet:
             case RtcpPsfbPacket(fmt=1 | 4) as feedback:
                 for ssrc in _keyframe_targets(feedback):
-                    _ask(slots.get(ssrc))
+                    link.ask_keyframe(ssrc)
             case RtcpRtpfbPacket(fmt=1) as feedback:
-                slot = slots.get(feedback.media_ssrc)
-                if slot is not None:
-                    _relay_nack(slot, feedback.lost)
+                link.resend(feedback.media_ssrc, feedback.lost)
             case RtcpRrPacket() | RtcpSrPacket():
                 for report in packet.reports:
-                    measured = _note_report(slots.get(report.ssrc), report)
-                    rtt = measured if measured is not None else rtt
+                    _note_report(link, report)
             case _:
                 pass  # SDES, BYE: nothing to do
-    return True, rtt
 
 
 def _keyframe_targets(feedback: RtcpPsfbPacket) -> list[int]:
@@ -198,17 +186,11 @@ def _keyframe_targets(feedback: RtcpPsfbPacket) -> list[int]:
     return [feedback.media_ssrc]
 
 
-def _ask(slot: Slot | None) -> None:
-    if slot is not None and slot.source is not None and slot.kind == "video":
-        slot.source.ask_keyframe()
-
-
-def _note_report(slot: Slot | None, report: RtcpReceiverInfo) -> float | None:
+def _note_report(link: "Subscribe", report: RtcpReceiverInfo) -> None:
+    slot = link.by_ssrc.get(report.ssrc)
     if slot is None:
-        return None
-    slot.lost = report.packets_lost
-    slot.fraction_lost = report.fraction_lost / 256
-    if not report.lsr:
-        return None
-    elapsed = ((ntp_now() >> 16) - report.lsr - report.dlsr) & 0xFFFFFFFF
-    return elapsed / 65536 if elapsed < 0x80000000 else 0.0
+        return
+    link.heard[slot] = Heard(report.packets_lost, report.fraction_lost / 256)
+    if report.lsr:
+        elapsed = ((ntp_now() >> 16) - report.lsr - report.dlsr) & 0xFFFFFFFF
+        link.rtt = elapsed / 65536 if elapsed < 0x80000000 else 0.0

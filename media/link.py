@@ -1,111 +1,179 @@
-"""What a publish and a subscribe connection have in common: state, deadline, candidates, one close."""
+"""What a publish and a subscribe connection have in common: ICE, DTLS, state, deadline, one close."""
 
 import asyncio
+import logging
+import secrets
+from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
-
-from aioice import Candidate
-from aiortc import RTCCertificate, RTCRtpSender
-from aiortc.rtcrtpparameters import RTCRtpCodecCapability
 
 from media import sdp
-from media.aiortc_seam import RelayPeerConnection, SocketPlan
-from media.errors import Full
-from media.forward import Forwarder
-from media.stats import Counters
+from media.aiortc_seam import RelayDtls, RtcpError
+from media.describe import Transport
+from media.engine import Engine
+from media.errors import BadSdp, Full
+from media.ice import Agent
+from media.plane.table import Address, Leg
 
 CONNECT_WITHIN = 20.0  # seconds from the answer to the first keys
 SILENT_AFTER = 15.0  # seconds without any datagram of a connected peer; browsers check consent every 2.5 to 6
 
-MID_URI = "urn:ietf:params:rtp-hdrext:sdes:mid"
-LEVEL_URI = "urn:ietf:params:rtp-hdrext:ssrc-audio-level"
-
-
-@dataclass(frozen=True, slots=True)
-class Engine:
-    """What all connections of a worker share."""
-
-    plan: SocketPlan
-    certificate: RTCCertificate
-    forwarder: Forwarder
-    max_bitrate: int
-
-
-def codecs(kind: str, *names: str) -> list[RTCRtpCodecCapability]:
-    """The codecs of these names that aiortc can negotiate, for `RelayPeerConnection.codecs`."""
-    capabilities = RTCRtpSender.getCapabilities(kind).codecs
-    return [codec for codec in capabilities if codec.name.lower() in names]
+logger = logging.getLogger(__name__)
 
 
 class Link:
     """A peer connection with its state, its deadline and one way to close it."""
 
-    def __init__(self, engine: Engine, name: str, on_state: Callable[[str, str], None]) -> None:
+    def __init__(self, engine: Engine, peer: str, name: str, on_state: Callable[[str, str], None]) -> None:
         self.engine = engine
+        self.peer = peer
         self.name = name  # publish or subscribe
-        self.counters = Counters()
         self.state = "new"
-        self._candidates: set[tuple[str, int]] = set()
+        self.drops: Counter[str] = (
+            Counter()
+        )  # what this half dropped; the packet path counts its own in the leg
+        self.fingerprints: tuple[tuple[str, str], ...] = ()
+        self.leg = Leg(f"{peer}/{name}")
+        self.local_ssrc = secrets.randbits(32) or 1
+        engine.attach(self.leg, self)
+        self.ice = Agent(engine.forwarder, self.leg, self._pair_changed)
+        self.dtls = RelayDtls(engine.certificate, self.ice.send)
+        self.dtls.on("statechange", self._dtls_changed)
+        self._session = secrets.randbits(62)
+        self._version = 0
+        self._candidates: set[str] = set()
         self._on_state = on_state
         self._closed = False
         self._deadline: asyncio.TimerHandle | None = None
+        self._handshake: asyncio.Task[None] | None = None
         self._closing: asyncio.Task[None] | None = None
-        self.pc = RelayPeerConnection(engine.plan, engine.certificate, self.counters)
-        self.pc.on("connectionstatechange", self._state_changed)
-        self.pc.on_goodbye = lambda: self._end("closed", "closed by the other side")
-
-    async def add_candidates(self, found: tuple[Candidate, ...]) -> None:
-        for candidate in found:
-            address = (candidate.host, candidate.port)
-            if address in self._candidates:
-                continue
-            if len(self._candidates) >= sdp.MAX_CANDIDATES:
-                raise Full(f"more than {sdp.MAX_CANDIDATES} candidates")
-            self._candidates.add(address)
-            await self.pc.add_candidate(candidate)
 
     @property
     def closed(self) -> bool:
         """True from the moment that nothing may be routed here any more."""
         return self._closed
 
+    def describe(self, setup: str) -> Transport:
+        """Our end for the next description of this connection."""
+        self._version += 1
+        return Transport(
+            session=self._session,
+            version=self._version,
+            credentials=self.ice.credentials,
+            fingerprint=self.engine.fingerprint,
+            setup=setup,
+            hosts=self.engine.hosts,
+        )
+
+    def add_candidate(self, line: str) -> None:
+        """Counted and forgotten: a lite agent waits to be called."""
+        if line in self._candidates:
+            return
+        if len(self._candidates) >= sdp.MAX_CANDIDATES:
+            raise Full(f"more than {sdp.MAX_CANDIDATES} candidates")
+        self._candidates.add(line)
+
     def expect_connection(self) -> None:
-        if self._deadline is None and self.state != "connected":
+        if self._deadline is None and self.state != "connected" and not self._closed:
             loop = asyncio.get_running_loop()
             self._deadline = loop.call_later(CONNECT_WITHIN, self._end, "failed", "not connected in time")
 
+    def start_dtls(self, remote: sdp.Description) -> None:
+        """Begin the handshake that the description calls for, or see that a later one means the same identity."""
+        if self._handshake is None:
+            self.fingerprints = remote.fingerprints
+            as_server = remote.setup != "passive"
+            self._handshake = asyncio.create_task(self._shake(remote.fingerprints, as_server=as_server))
+        elif set(self.fingerprints) != set(remote.fingerprints):
+            raise BadSdp("another fingerprint than before: that is another connection")
+
     def check_silence(self, now: float) -> None:
-        if self.state == "connected" and now - self.pc.connection.last_heard > SILENT_AFTER:
+        if self.state == "connected" and now - self.leg.last_heard > SILENT_AFTER:
             self._end("failed", "silent")
 
+    def send_rtcp(self, data: bytes) -> None:
+        """Protect and send a compound RTCP packet; dropped when there are no keys or no pair."""
+        if self.dtls.keys is not None and not self._closed:
+            self.ice.send(self.dtls.protect_rtcp(data))
+
     async def close(self, reason: str) -> None:
-        """Idempotent; returns when the sockets are closed."""
-        if not self._closed:
-            self._closed = True
-            if self._deadline is not None:
-                self._deadline.cancel()
-            self._tell("closed", reason)
-            self._closing = asyncio.create_task(self.pc.close())
+        """Idempotent; returns when nothing of the connection is left."""
+        self._end("closed", reason)
         if self._closing is not None:
             await self._closing
 
-    def _state_changed(self) -> None:
-        state = self.pc.connectionState
-        if state == "connected" and self._deadline is not None:
-            self._deadline.cancel()
-        if state in {"failed", "closed"}:
-            self._end(state, "ICE or DTLS failed")
-        elif state != "new":
-            self._tell(state)
+    # --- what the packet path tells -----------------------------------------------------------------
+
+    def on_stun(self, port: int, address: Address, data: bytes) -> None:
+        self.ice.stun(port, address, data)
+
+    def on_dtls(self, address: Address, data: bytes) -> None:
+        self.ice.heard(address)
+        if not self.dtls.feed(data):
+            self.drops["queue_full"] += 1
+
+    def on_rtcp(self, data: bytes) -> None:
+        if self.dtls.keys is None:
+            self.drops["no_keys"] += 1
+            return
+        try:
+            plain = self.dtls.unprotect_rtcp(data)
+        except RtcpError:
+            self.drops["bad_rtcp"] += 1
+            return
+        self.take_rtcp(plain)
+
+    def take_rtcp(self, data: bytes) -> None:
+        """A compound RTCP packet in clear."""
+        raise NotImplementedError
+
+    def on_keys(self) -> None:
+        """The connection stands; `dtls.keys` are there."""
+
+    # --- inside -------------------------------------------------------------------------------------
+
+    async def _shake(self, fingerprints: tuple[tuple[str, str], ...], *, as_server: bool) -> None:
+        try:
+            await self.dtls.handshake(fingerprints, as_server=as_server)
+        except Exception:
+            logger.exception("handshake failed")
+            self._end("failed", "DTLS failed")
+
+    def _pair_changed(self) -> None:
+        if self.state == "new" and not self._closed:
+            self._tell("connecting")
+
+    def _dtls_changed(self) -> None:
+        if self._closed:
+            return
+        match self.dtls.state:
+            case "connected" if self.dtls.keys is not None:
+                if self._deadline is not None:
+                    self._deadline.cancel()
+                self.engine.forwarder.key(self.leg, self.dtls.keys)
+                self.on_keys()
+                self._tell("connected")
+            case "failed":
+                self._end("failed", "DTLS failed")
+            case "closed":
+                self._end("closed", "closed by the other side")
+            case _:
+                pass
 
     def _end(self, state: str, reason: str) -> None:
-        """The connection ended by itself: told first, so that nothing is routed to it any more."""
+        """Told first, so that nothing is routed here any more; then the goodbye is said."""
         if not self._closed:
             self._closed = True
             if self._deadline is not None:
                 self._deadline.cancel()
             self._tell(state, reason)
-            self._closing = asyncio.get_running_loop().create_task(self.pc.close())
+            self._closing = asyncio.get_running_loop().create_task(self._leave())
+
+    async def _leave(self) -> None:
+        await self.dtls.close()
+        if self._handshake is not None:
+            await asyncio.gather(self._handshake, return_exceptions=True)
+        self.dtls.remove_all_listeners()
+        self.engine.detach(self.leg)
 
     def _tell(self, state: str, reason: str = "") -> None:
         if state != self.state:

@@ -1,7 +1,7 @@
 """One person in a room: a publish connection (the browser offers) and a subscribe connection (we offer).
 
-Two connections, because aiortc recycles no m-lines and rolls nothing back: what a browser publishes may grow
-by its own offers, what it receives is a pool of slots that never changes.
+Two connections, so that neither side ever waits for the other's offer: what a browser publishes may grow by its own
+offers, what it receives is a pool of slots that never changes.
 """
 
 import asyncio
@@ -9,8 +9,7 @@ import time
 from dataclasses import dataclass, field
 
 from media.link import Link
-from media.publish import Publish
-from media.routes import Source
+from media.publish import Publish, Stream
 from media.subscribe import Subscribe
 
 
@@ -27,8 +26,8 @@ class Peer:
     def links(self) -> list[Link]:
         return [link for link in (self.publish, self.subscribe) if link is not None]
 
-    def sources(self) -> list[Source]:
-        return list(self.publish.sources.values()) if self.publish is not None else []
+    def streams(self) -> list[Stream]:
+        return list(self.publish.streams.values()) if self.publish is not None else []
 
     async def close(self, reason: str) -> None:
         async with self.lock:

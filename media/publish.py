@@ -1,154 +1,265 @@
 """The connection a person sends on: the browser offers, as often as it likes, and the relay answers."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
 
-from aiortc import RTCSessionDescription
+from media import answer, feedback, sdp
+from media.answer import Line
+from media.describe import extensions_of
+from media.engine import Engine
+from media.errors import BadRequest, BadSdp
+from media.link import Link
+from media.plane.table import SOURCES, Kind, Layer, Slot, Source
+from media.repair import KeyframeRequests, Requests, pack_nack, pack_pli
+from media.twcc import TransportFeedback
 
-from media import aiortc_seam as seam
-from media import feedback, routes, sdp
-from media.errors import BadRequest, BadSdp, MediaError, WrongState
-from media.keyframe import KeyframeRequests
-from media.link import LEVEL_URI, MID_URI, Engine, Link, codecs
-from media.routes import Ingress, Source
+KINDS: dict[str, Kind] = {
+    "mic": "audio",
+    "camera": "video",
+    "camera2": "video",
+    "screen": "video",
+    "screen2": "video",
+    "screen3": "video",
+}
+AUDIO_BITRATE = 128_000  # bit/s; opus with two repeats of each frame
 
-KINDS = {"mic": "audio"} | dict.fromkeys(("camera", "camera2", "screen", "screen2", "screen3"), "video")
-OPUS = {"minptime": 10, "useinbandfec": 1}
+EXTENSIONS = ("mid", "rid", "repaired_rid", "level", "send_time", "orientation", "transport_seq")
+
+
+@dataclass(slots=True, eq=False)
+class Stream:
+    """A source with what the relay knows of it beyond the packet path.
+
+    sends: the offer's direction; live: it flows and the room has been told; slots: where it is shown
+    """
+
+    publish: "Publish"
+    source: Source
+    sends: bool = True
+    live: bool = False
+    slots: set[Slot] = field(default_factory=set)
+    receptions: dict[Layer, feedback.Reception] = field(default_factory=dict)
+    keyframes: dict[Layer, KeyframeRequests] = field(default_factory=dict)
+
+    @property
+    def peer(self) -> str:
+        return self.publish.peer
+
+    @property
+    def name(self) -> str:
+        return self.source.name
+
+    @property
+    def kind(self) -> Kind:
+        return self.source.kind
+
+    @property
+    def last_packet(self) -> float:
+        return max(layer.last_packet for layer in self.source.layers)
+
+    def ask_keyframe(self, layer: Layer) -> None:
+        if (requests := self.keyframes.get(layer)) is not None:
+            requests.ask()
+
+    def best_layer(self) -> int:
+        """The highest that flows."""
+        return max((place for place, one in enumerate(self.source.layers) if one.flowing), default=0)
 
 
 class Publish(Link):
-    """What a person sends. The browser offers as often as it likes; the relay answers passively."""
+    """What a person sends."""
 
     def __init__(
         self,
         engine: Engine,
         peer: str,
         on_state: Callable[[str, str], None],
-        on_first: Callable[[Source], None],
+        on_first: Callable[[Stream], None],
     ) -> None:
-        super().__init__(engine, "publish", on_state)
-        self.sources: dict[str, Source] = {}  # by MID
-        self._directions: dict[str, str] = {}
+        super().__init__(engine, peer, "publish", on_state)
+        self.streams: dict[str, Stream] = {}  # by MID
         self.ufrag = ""
-        self.ingress = Ingress(
-            peer=peer,
-            unprotect=_no_keys,
-            send_rtcp=self.pc.send_rtcp,
-            counters=self.counters,
-            on_first=on_first,
-        )
-        self._keyframes: list[KeyframeRequests] = []
-        self.pc.codecs = {"audio": codecs("audio", "opus"), "video": codecs("video", "vp8", "rtx")}
-        self.pc.on_keys = self._on_keys
-        self.pc.on_rtcp = lambda data: feedback.on_publisher_rtcp(self.ingress, data)
+        self.transport_cc = False
+        self._twcc = TransportFeedback(self.local_ssrc)
+        self._on_first = on_first
+        self._later = asyncio.get_running_loop().call_later
+        self._requests = Requests(engine.forwarder.missing, self._ask_again, lambda: None, self._later)
 
-    async def answer(self, vetted: sdp.Vetted, names: dict[str, str], may: frozenset[str]) -> str:
-        """Take an offer; `names` says which m-line is which source. Raises BadSdp."""
-        self._check_names(vetted, names)
-        self.ufrag = vetted.ufrag
-        try:
-            await self.pc.setRemoteDescription(RTCSessionDescription(sdp=vetted.text, type="offer"))
-            self.pc.be_dtls_server()
-            for transceiver in self.pc.getTransceivers():
-                allowed = names.get(transceiver.mid or "") in may
-                transceiver.direction = "recvonly" if allowed else "inactive"
-                seam.set_codec_parameters(transceiver, "opus", OPUS)
-            await self.pc.setLocalDescription(await self.pc.createAnswer())
-        except (MediaError, asyncio.CancelledError):
-            raise
-        except Exception as error:  # aiortc reports what it cannot negotiate by many types
-            raise BadSdp(f"cannot be answered ({type(error).__name__})") from error
-        await self.add_candidates(vetted.candidates)
-        self._update_sources(vetted, names)
+    # --- negotiation ----------------------------------------------------------------------------------
+
+    def continues(self, offer: sdp.Description) -> bool:
+        """Whether an offer is about this connection: the same ICE credentials, or a restart of ICE alone.
+
+        A page that was loaded again has another identity, or at least not the same m-lines.
+        """
+        if self.ufrag in {"", offer.ufrag}:
+            return True
+        present = {section.mid for section in offer.sections}
+        return set(offer.fingerprints) == set(self.fingerprints) and set(self.streams) <= present
+
+    def answer(self, offer: sdp.Description, names: dict[str, str], may: frozenset[str]) -> str:
+        """Take an offer; `names` says which m-line is which source. Raises BadSdp, BadRequest."""
+        lines = {one.mid: answer.choose(one) for one in offer.sections if not one.rejected}
+        _check_names(lines, names)
+        self._check_lines(lines, names)
+        self.start_dtls(offer)
+        if self.ufrag and self.ufrag != offer.ufrag:
+            self.ice.restart()
+        self.ufrag = offer.ufrag
+        self.transport_cc = self.engine.transport_cc and answer.offers_transport_cc(lines.values())
+        self._update_leg(lines)
+        self._update_streams(lines, names)
         self.permit(may)
         self.expect_connection()
-        return str(self.pc.localDescription.sdp)
+        allowed = frozenset(mid for mid in lines if names.get(mid) in may)
+        setup = "active" if offer.setup == "passive" else "passive"
+        transport = self.describe(setup)
+        return answer.write(offer, lines, allowed, transport, transport_cc=self.transport_cc)
 
-    def permit(self, may: frozenset[str]) -> list[Source]:
-        """Apply a change of permission at once; returns the sources that were cut off."""
-        cut = []
-        for source in self.sources.values():
-            sends = self._directions[source.mid] in {"sendonly", "sendrecv"}
-            allowed = sends and source.name in may
-            if source.open and not allowed:
-                cut.append(source)
-            source.open = allowed
-        return cut
+    def permit(self, may: frozenset[str]) -> None:
+        """Apply a change of permission at once."""
+        for stream in self.streams.values():
+            self._open(stream, allowed=stream.sends and stream.name in may)
 
     def report(self) -> None:
         """Receiver report to the publisher, once a second while he sends."""
-        sources = [source for source in self.sources.values() if source.started]
-        if sources:
-            self.pc.send_rtcp(feedback.receiver_report(self.ingress, sources, self.engine.max_bitrate))
+        if any(stream.live for stream in self.streams.values()):
+            self.send_rtcp(feedback.receiver_report(self))
+
+    def report_arrivals(self) -> None:
+        """Transport-wide feedback, several times a second."""
+        if self.transport_cc and not self.closed:
+            for packet in self._twcc.build(self.engine.forwarder.take_arrivals(self.leg)):
+                self.send_rtcp(packet)
+
+    def shut(self) -> None:
+        """Nothing of this connection is forwarded any more."""
+        for stream in self.streams.values():
+            self._open(stream, allowed=False)
 
     async def close(self, reason: str) -> None:
-        for keyframes in self._keyframes:
-            keyframes.close()
-        for source in self.sources.values():
-            source.open = False
         await super().close(reason)
+        for stream in self.streams.values():
+            for requests in stream.keyframes.values():
+                requests.close()
+        self._requests.close()
 
-    def _on_keys(self) -> None:
-        self.pc.open_ingress(self.ingress, self.engine.forwarder.receive)
+    # --- what the packet path tells -------------------------------------------------------------------
+
+    def on_flowing(self, stream: Stream) -> None:
+        if not self.closed:
+            self._on_first(stream)
+
+    def on_gap(self, stream: Stream, layer: Layer) -> None:
+        if not self.closed:
+            self._requests.gap(layer)
+
+    def on_voice(self, stream: Stream) -> None:
+        """Somebody begins to speak."""
+
+    def on_tapped(self, stream: Stream, layer: int, packet: bytes) -> None:
+        """A packet of a source that is recorded."""
+
+    def take_rtcp(self, data: bytes) -> None:
+        feedback.on_publisher_rtcp(self, data)
+
+    def find(self, ssrc: int) -> tuple[Stream, Layer] | None:
+        """The layer that has this media SSRC."""
+        for stream in self.streams.values():
+            for layer in stream.source.layers:
+                if layer.ssrc == ssrc:
+                    return stream, layer
+        return None
+
+    # --- inside ---------------------------------------------------------------------------------------
+
+    def _ask_again(self, layer: Layer, lost: list[int]) -> None:
+        if layer.ssrc:
+            self.send_rtcp(pack_nack(self.local_ssrc, layer.ssrc, lost))
+
+    def _check_lines(self, lines: Mapping[str, Line], names: dict[str, str]) -> None:
+        """An m-line stays what it is for the life of a connection."""
+        for mid, stream in self.streams.items():
+            line = lines.get(mid)
+            if line is not None and line.kind != stream.kind:
+                raise BadSdp(f"m-line {mid} was {stream.kind}")
+            if line is not None and len(line.section.rids or ("",)) != len(stream.source.layers):
+                raise BadSdp(f"m-line {mid} has another number of encodings than before")
+        if len(self.streams.keys() | names.keys()) > SOURCES:
+            raise BadSdp(f"more than {SOURCES} sources on one connection")
+
+    def _update_leg(self, lines: Mapping[str, Line]) -> None:
+        names = EXTENSIONS if self.transport_cc else EXTENSIONS[:-1]
+        self.leg.extensions = extensions_of([line.section for line in lines.values()], names)
+        rates = {"audio": AUDIO_BITRATE, "video": self.engine.max_bitrate}
+        self.leg.ceiling = 2 * sum(rates[line.kind] for line in lines.values())
+        self.engine.forwarder.update_leg(self.leg)
+
+    def _update_streams(self, lines: Mapping[str, Line], names: dict[str, str]) -> None:
+        for mid, stream in self.streams.items():
+            stream.sends = mid in lines and mid in names
+        for mid, line in lines.items():
+            if mid not in names:
+                continue
+            stream = self.streams.get(mid) or self._add_stream(mid, names[mid], line)
+            stream.source.name = names[mid]
+            stream.sends = line.section.direction in {"sendonly", "sendrecv"}
+            self._apply(stream, line)
+
+    def _add_stream(self, mid: str, name: str, line: Line) -> Stream:
+        source = Source(self.leg, name, line.kind, line.codec, mid, line.main.payload_type)
+        source.layers = [Layer(source, rid) for rid in line.section.rids or ("",)]
+        _announce(source, line)
+        stream = Stream(self, source)
+        for layer in source.layers:
+            stream.keyframes[layer] = KeyframeRequests(partial(self._picture_loss, layer), self._later)
+            stream.receptions[layer] = feedback.Reception()
+        self.streams[mid] = stream
+        self.engine.streams[source] = stream
+        self.leg.sources.append(source)
+        self._negotiated(source, line)
+        self.engine.forwarder.add_source(source)
+        return stream
+
+    def _apply(self, stream: Stream, line: Line) -> None:
+        source = stream.source
+        for layer, rid in zip(source.layers, line.section.rids or ("",), strict=True):
+            layer.rid = rid
+        _announce(source, line)
+        self._negotiated(source, line)
+        self.engine.forwarder.update_source(source)
 
     @staticmethod
-    def _check_names(vetted: sdp.Vetted, names: dict[str, str]) -> None:
-        kinds = {section.mid: section.kind for section in vetted.sections}
-        for mid, name in names.items():
-            if mid not in kinds:
-                raise BadRequest(f"sources names m-line {mid}, which the offer does not have")
-            if KINDS[name] != kinds[mid]:
-                raise BadRequest(f"{name} must be {KINDS[name]}")
-        if len(set(names.values())) != len(names):
-            raise BadRequest("the same source twice")
+    def _negotiated(source: Source, line: Line) -> None:
+        source.codec = line.codec
+        source.payload_type = line.main.payload_type
+        source.rtx_payload_type, source.red_payload_type = line.rtx, line.red
 
-    def _update_sources(self, vetted: sdp.Vetted, names: dict[str, str]) -> None:
-        self._directions = {section.mid: section.direction for section in vetted.sections}
-        for section in vetted.sections:
-            name = names.get(section.mid)
-            source = self.sources.get(section.mid)
-            if name is None:
-                self._directions[section.mid] = "inactive"
-                continue
-            if source is None:
-                source = self._add_source(section.mid, name, section.kind)
-            source.name = name
-            self._apply_negotiated(source)
-            self._announce_ssrcs(source, section.ssrcs)
+    def _open(self, stream: Stream, *, allowed: bool) -> None:
+        if stream.source.open != allowed:
+            stream.source.open = allowed
+            if not self.closed:
+                self.engine.forwarder.update_source(stream.source)
 
-    def _add_source(self, mid: str, name: str, kind: str) -> Source:
-        source = Source(
-            peer=self.ingress.peer,
-            name=name,
-            kind=kind,
-            mid=mid,
-            payload_type=-1,
-            clock_rate=routes.CLOCK_RATES[kind],
-            ingress=self.ingress,
-        )
-        keyframes = KeyframeRequests(asyncio.get_running_loop(), lambda: feedback.picture_loss(source))
-        self._keyframes.append(keyframes)
-        source.ask_keyframe = keyframes.ask
-        self.sources[mid] = source
-        self.ingress.by_mid[mid.encode()] = source
-        return source
-
-    def _apply_negotiated(self, source: Source) -> None:
-        transceiver = next(t for t in self.pc.getTransceivers() if t.mid == source.mid)
-        codec = "opus" if source.kind == "audio" else "vp8"
-        source.payload_type = seam.payload_type_of(transceiver, codec)
-        source.rtx_payload_type = seam.payload_type_of(transceiver, "rtx")
-        source.level_id = seam.extension_id(transceiver, LEVEL_URI)
-        self.ingress.mid_id = seam.extension_id(transceiver, MID_URI) or self.ingress.mid_id
-        self.ingress.local_ssrc = seam.slot_ssrc(self.pc.getTransceivers()[0])
-
-    def _announce_ssrcs(self, source: Source, ssrcs: tuple[int, ...]) -> None:
-        for position, ssrc in enumerate(ssrcs[:2]):
-            key = (ssrc & 0xFFFFFFFF).to_bytes(4, "big")
-            owner = self.ingress.by_ssrc.setdefault(key, source)
-            if owner is source and position == 0:
-                source.ssrc = ssrc
+    def _picture_loss(self, layer: Layer) -> None:
+        if layer.ssrc:
+            self.send_rtcp(pack_pli(self.local_ssrc, layer.ssrc))
 
 
-def _no_keys(_data: bytes) -> bytes:
-    raise WrongState("no keys yet")
+def _check_names(lines: Mapping[str, Line], names: dict[str, str]) -> None:
+    for mid, name in names.items():
+        if mid not in lines:
+            raise BadRequest(f"sources names m-line {mid}, which the offer does not have")
+        if KINDS[name] != lines[mid].kind:
+            raise BadRequest(f"{name} must be {KINDS[name]}")
+    if len(set(names.values())) != len(names):
+        raise BadRequest("the same source twice")
+
+
+def _announce(source: Source, line: Line) -> None:
+    """The SSRCs an offer names; with simulcast the packets name themselves by RID."""
+    announced = next(iter(line.section.ssrcs.items()), None)
+    if announced is not None and len(source.layers) == 1:
+        source.layers[0].ssrc, source.layers[0].rtx_ssrc = announced

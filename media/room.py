@@ -5,19 +5,20 @@ import logging
 import time
 from collections.abc import Callable
 
-from media import routes, sdp
+from media import sdp
+from media.engine import Engine
 from media.errors import NoSuchPeer
-from media.link import Engine, Link
+from media.link import Link
 from media.peer import Peer
-from media.publish import Publish
-from media.routes import Source
+from media.publish import Publish, Stream
 from media.slots import assign, rank
 from media.speakers import Speakers
-from media.subscribe import Subscribe
+from media.subscribe import Subscribe, View
 
 Event = dict[str, object]
 
 TICK = 0.2  # seconds; the rate of `speakers` events
+ARRIVALS_EVERY = 0.1  # seconds between transport-wide reports
 REPORT_EVERY = 5  # ticks
 IDLE_AFTER = 5.0  # seconds without a packet after which a source has stopped
 
@@ -40,6 +41,7 @@ class Room:
         self._closed = False
         self._ticks = 0
         self._task = asyncio.create_task(self._run())
+        self._reporting = asyncio.create_task(self._report())
 
     # --- requests -----------------------------------------------------------------------------
 
@@ -53,12 +55,12 @@ class Room:
         return self.peers.setdefault(name, Peer(name))
 
     async def publish(self, name: str, offer: str, names: dict[str, str], may: frozenset[str]) -> str:
-        """Answer an offer. An offer with other ICE credentials is a new connection and replaces the old one."""
-        vetted = sdp.vet(offer, sdp.MAX_PUBLISH_SECTIONS)
+        """Answer an offer; one that does not continue the connection begins another, which replaces it."""
+        read = sdp.read(offer, sdp.MAX_PUBLISH_SECTIONS)
         peer = self.peer_for_entry(name)
         async with peer.lock:
             old = peer.publish
-            if old is not None and (old.closed or old.ufrag != vetted.ufrag):
+            if old is not None and (old.closed or not old.continues(read)):
                 await self._drop_link(peer, old, "replaced")
             link = peer.publish
             fresh = link is None
@@ -72,7 +74,7 @@ class Room:
                 peer.publish = link
             peer.may = may
             try:
-                answer = await link.answer(vetted, names, may)
+                answer = link.answer(read, names, may)
             except BaseException:
                 if fresh:
                     await self._drop_link(peer, link, "bad offer")
@@ -101,36 +103,32 @@ class Room:
                 self.rewire,
             )
             peer.subscribe = link
-            try:
-                offer = await link.offer(audio, video)
-            except BaseException:
-                await self._drop_link(peer, link, "no offer")
-                self._forget_if_empty(peer)
-                raise
             link.expect_connection()
-            return offer
+            return link.offer(audio, video)
 
-    async def accept(self, name: str, answer: str) -> list[dict[str, str | None]]:
-        vetted = sdp.vet(answer, sdp.MAX_SUBSCRIBE_SECTIONS)
+    async def restart(self, name: str) -> str:
+        """The offer of a standing subscribe connection again, with fresh ICE credentials."""
         peer = self.peer(name)
         async with peer.lock:
-            if peer.subscribe is None:
-                raise NoSuchPeer(f"{name} has no subscribe connection")
-            await peer.subscribe.accept(vetted)
-            self._assign(peer, peer.subscribe)
-            peer.subscribe.told = peer.subscribe.view()
-            return peer.subscribe.told
+            return self._receiving(peer).restart()
 
-    async def candidate(self, name: str, pc: str, value: str) -> bool:
-        """True when the candidate was of use."""
+    async def accept(self, name: str, answer: str) -> View:
+        read = sdp.read(answer, sdp.MAX_SUBSCRIBE_SECTIONS)
+        peer = self.peer(name)
+        async with peer.lock:
+            link = self._receiving(peer)
+            link.accept(read)
+            self._assign(peer, link)
+            link.told = link.view()
+            return link.told
+
+    def candidate(self, name: str, pc: str, value: str) -> None:
         peer = self.peer(name)
         link: Link | None = peer.publish if pc == "publish" else peer.subscribe
         if link is None:
             raise NoSuchPeer(f"{name} has no {pc} connection")
-        candidate = sdp.parse_candidate(value)
-        if candidate is not None:
-            await link.add_candidates((candidate,))
-        return candidate is not None
+        if value:
+            link.add_candidate(value)
 
     async def close_peer(self, name: str, reason: str) -> None:
         peer = self.peers.pop(name, None)
@@ -144,6 +142,7 @@ class Room:
             return
         self._closed = True
         self._task.cancel()
+        self._reporting.cancel()
         peers = list(self.peers.values())
         self.peers.clear()
         await asyncio.gather(*(peer.close(reason) for peer in peers))
@@ -160,39 +159,47 @@ class Room:
                     link.told = view
                     self._tell("slots", peer=peer.id, slots=view)
 
+    @staticmethod
+    def _receiving(peer: Peer) -> Subscribe:
+        if peer.subscribe is None or peer.subscribe.closed:
+            raise NoSuchPeer(f"{peer.id} has no subscribe connection")
+        return peer.subscribe
+
     def _assign(self, peer: Peer, link: Subscribe) -> None:
-        live = [source for source in self._live() if (source.peer == peer.id) == self.echo]
+        live = [stream for stream in self._live() if (stream.peer == peer.id) == self.echo]
         voices: dict[str, int] = {}
         for kind in ("audio", "video"):
             slots = [slot for slot in link.slots if slot.kind == kind]
-            ranking = rank([source for source in live if source.kind == kind], self._speakers.spoke_at)
-            placed = assign([slot.source for slot in slots], ranking, voices)
-            voices = {source.peer: index for index, source in enumerate(placed) if source is not None}
-            for slot, source in zip(slots, placed, strict=True):
-                if slot.source is not source:
-                    routes.disconnect(slot)
-                    if source is not None:
-                        routes.connect(source, slot)
+            ranking = rank([stream for stream in live if stream.kind == kind], self._speakers.spoke_at)
+            placed = assign([link.shown.get(slot) for slot in slots], ranking, voices)
+            voices = {stream.peer: index for index, stream in enumerate(placed) if stream is not None}
+            for slot, stream in zip(slots, placed, strict=True):
+                if link.shown.get(slot) is not stream:
+                    link.show(slot, stream)
 
-    def _live(self) -> list[Source]:
-        return [s for peer in self.peers.values() for s in peer.sources() if s.open and s.started]
+    def _live(self) -> list[Stream]:
+        return [s for peer in self.peers.values() for s in peer.streams() if s.source.open and s.live]
 
     def _sources_changed(self, peer: Peer) -> None:
-        for source in peer.sources():
-            if source.started and not source.open:
-                self._stopped(source)
+        for stream in peer.streams():
+            if stream.live and not stream.source.open:
+                self._stopped(stream)
         self.rewire()
 
-    def _started(self, source: Source) -> None:
-        source.started = True
-        self._tell("source", peer=source.peer, source=source.name, state="started")
-        self.rewire()
+    def _started(self, stream: Stream) -> None:
+        if not stream.live:
+            stream.live = True
+            self._tell("source", peer=stream.peer, source=stream.name, state="started")
+            self.rewire()
 
-    def _stopped(self, source: Source) -> None:
-        source.started = False
-        for slot in source.slots:
-            routes.disconnect(slot)
-        self._tell("source", peer=source.peer, source=source.name, state="stopped")
+    def _stopped(self, stream: Stream) -> None:
+        stream.live = False
+        for layer in stream.source.layers:
+            self._engine.forwarder.rest(layer)
+        for slot in list(stream.slots):
+            if (receiver := self._engine.subscribes.get(slot.leg)) is not None:
+                receiver.show(slot, None)
+        self._tell("source", peer=stream.peer, source=stream.name, state="stopped")
 
     def _forget_if_empty(self, peer: Peer) -> None:
         if not peer.links() and self.peers.get(peer.id) is peer:
@@ -208,10 +215,10 @@ class Room:
             self._forget_sources(link)
 
     def _forget_sources(self, link: Publish) -> None:
-        for source in link.sources.values():
-            source.open = False
-            if source.started:
-                self._stopped(source)
+        link.shut()
+        for stream in link.streams.values():
+            if stream.live:
+                self._stopped(stream)
         self.rewire()
 
     def _on_state(self, peer: Peer, link: Link | None, state: str, reason: str) -> None:
@@ -222,8 +229,7 @@ class Room:
             if isinstance(link, Publish):
                 self._forget_sources(link)
             elif isinstance(link, Subscribe):
-                for slot in link.slots:
-                    routes.disconnect(slot)
+                link.clear()
 
     # --- the clock ----------------------------------------------------------------------------
 
@@ -235,11 +241,23 @@ class Room:
             except Exception:
                 logger.exception("room tick failed")
 
+    async def _report(self) -> None:
+        while True:
+            await asyncio.sleep(ARRIVALS_EVERY)
+            self._report_arrivals()
+
+    def _report_arrivals(self) -> None:
+        for peer in self.peers.values():
+            if peer.publish is not None:
+                peer.publish.report_arrivals()
+
     def _tick(self) -> None:
         now = time.monotonic()
+        links = [link for peer in self.peers.values() for link in peer.links() if not link.closed]
+        self._engine.forwarder.refresh([link.leg for link in links])
         self._notice_idle(now)
-        mics = [source for source in self._live() if source.kind == "audio"]
-        if self._speakers.update({source.peer: source.take_level() for source in mics}, now):
+        mics = [stream for stream in self._live() if stream.kind == "audio"]
+        if self._speakers.update({stream.peer: stream.source.loudest for stream in mics}, now):
             self._tell("speakers", loudest=self._speakers.loudest, levels=dict(self._speakers.levels))
             self.rewire()
         self._ticks += 1
@@ -248,9 +266,9 @@ class Room:
                 peer.tick()
 
     def _notice_idle(self, now: float) -> None:
-        idle = [source for source in self._live() if now - source.last_packet > IDLE_AFTER]
-        for source in idle:
-            self._stopped(source)
+        idle = [stream for stream in self._live() if now - stream.last_packet > IDLE_AFTER]
+        for stream in idle:
+            self._stopped(stream)
         if idle:
             self.rewire()
 

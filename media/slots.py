@@ -1,20 +1,29 @@
 """Which source a receiver sees in which of his slots."""
 
 from collections.abc import Mapping, Sequence
+from typing import Protocol, TypeVar
 
-from media.routes import Source
+
+class Named(Protocol):
+    """A source somebody sends (`publish.Stream`)."""
+
+    @property
+    def peer(self) -> str: ...
+    @property
+    def name(self) -> str: ...
 
 
-def assign(
-    current: Sequence[Source | None], ranking: Sequence[Source], beside: Mapping[str, int]
-) -> list[Source | None]:
+S = TypeVar("S", bound=Named)
+
+
+def assign(current: Sequence[S | None], ranking: Sequence[S], beside: Mapping[str, int]) -> list[S | None]:
     """Place the first of `ranking` into as many slots as there are, moving as few as possible.
 
     A source keeps its slot while it ranks high enough. A newcomer takes the slot of `beside` (peer -> index
     of his voice, which the browser then keeps in step with the lips), else the first free one.
     """
     chosen = list(ranking[: len(current)])
-    placed: list[Source | None] = [source if source in chosen else None for source in current]
+    placed: list[S | None] = [source if source in chosen else None for source in current]
     waiting = [source for source in chosen if source not in placed]
     for source in list(waiting):
         index = beside.get(source.peer, len(placed)) if source.name == "camera" else len(placed)
@@ -27,6 +36,6 @@ def assign(
     return placed
 
 
-def rank(sources: Sequence[Source], spoke_at: dict[str, float]) -> list[Source]:
+def rank(sources: Sequence[S], spoke_at: Mapping[str, float]) -> list[S]:
     """Screens first, then whoever spoke last; the order of arrival decides between the silent."""
     return sorted(sources, key=lambda source: (source.name != "screen", -spoke_at.get(source.peer, 0.0)))

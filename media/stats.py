@@ -1,40 +1,14 @@
 """Counting: what was forwarded and why something was not."""
 
-from collections import Counter
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:  # these import Counters from here
-    from media.publish import Publish
+from media.plane.table import CLOCK_RATES
+
+if TYPE_CHECKING:  # these import others that import this
+    from media.link import Link
+    from media.publish import Publish, Stream
     from media.room import Room
-    from media.routes import Source
     from media.subscribe import Subscribe
-
-
-@dataclass(slots=True)
-class Counters:
-    """Packets and bytes of one connection, and its drops by reason.
-
-    Reasons: empty, too_long, unknown_kind, stranger (not from an address that passed an ICE check),
-    queue_full, bad_stun, no_keys, auth (wrong key or changed on the way), replay, malformed, unknown_ssrc,
-    not_permitted, payload_type, padding, late (older than the switch of source), blocked (the kernel would
-    not take it), protect, bad_rtcp.
-    """
-
-    packets_in: int = 0
-    bytes_in: int = 0
-    packets_out: int = 0
-    bytes_out: int = 0
-    drops: Counter[str] = field(default_factory=Counter)
-
-    def as_dict(self) -> dict[str, object]:
-        return {
-            "packets_in": self.packets_in,
-            "bytes_in": self.bytes_in,
-            "packets_out": self.packets_out,
-            "bytes_out": self.bytes_out,
-            "drops": dict(self.drops),
-        }
 
 
 def room_stats(room: "Room") -> dict[str, object]:
@@ -52,44 +26,64 @@ def room_stats(room: "Room") -> dict[str, object]:
     }
 
 
-def _publish_stats(link: "Publish") -> dict[str, object]:
+def _link_stats(link: "Link") -> dict[str, object]:
+    """Drops by reason: those of the packet path (`LegCounters`), of ICE and of this connection together."""
+    counters = link.leg.counters
     return {
         "state": link.state,
-        **link.counters.as_dict(),
-        "sources": {source.name: _source_stats(source) for source in link.sources.values()},
+        "packets_in": counters.packets_in,
+        "bytes_in": counters.bytes_in,
+        "packets_out": counters.packets_out,
+        "bytes_out": counters.bytes_out,
+        "resent": counters.resent,
+        "drops": dict(counters.drops + link.drops + link.ice.drops),
     }
 
 
-def _source_stats(source: "Source") -> dict[str, object]:
-    expected = source.cycles + source.max_seq - source.first_seq + 1 if source.first_seq >= 0 else 0
+def _publish_stats(link: "Publish") -> dict[str, object]:
+    sources = {stream.name: _source_stats(stream) for stream in link.streams.values()}
+    return {**_link_stats(link), "sources": sources}
+
+
+def _source_stats(stream: "Stream") -> dict[str, object]:
+    layers = stream.source.layers
+    lost = sum(
+        max(0, layer.highest - layer.first_seq + 1 - layer.packets - layer.repeated)
+        for layer in layers
+        if layer.first_seq >= 0
+    )
+    jitter = max(layer.jitter for layer in layers)
     return {
-        "mid": source.mid,
-        "open": source.open,
-        "started": source.started,
-        "packets": source.packets,
-        "bytes": source.bytes,
-        "lost": max(0, expected - source.packets),
-        "jitter_ms": round(source.jitter * 1000 / source.clock_rate, 1),
-        "receivers": len(source.slots),
+        "mid": stream.source.mid,
+        "codec": stream.source.codec,
+        "open": stream.source.open,
+        "started": stream.live,
+        "packets": sum(layer.packets for layer in layers),
+        "bytes": sum(layer.bytes for layer in layers),
+        "repeated": sum(layer.repeated for layer in layers),
+        "lost": lost,
+        "jitter_ms": round(jitter * 1000 / CLOCK_RATES[stream.kind], 1),
+        "receivers": len(stream.slots),
+        "layers": [{"rid": one.rid, "flowing": one.flowing, "packets": one.packets} for one in layers],
     }
 
 
 def _subscribe_stats(link: "Subscribe") -> dict[str, object]:
-    return {
-        "state": link.state,
-        **link.counters.as_dict(),
-        "rtt_ms": round(link.rtt * 1000, 1) if link.rtt is not None else None,
-        "slots": [
-            {
-                "mid": slot.mid,
-                "from": slot.source.peer if slot.source else None,
-                "source": slot.source.name if slot.source else None,
-                "packets": slot.packets,
-                "bytes": slot.bytes,
-                "lost": slot.lost,
-                "fraction_lost": round(slot.fraction_lost, 3),
-            }
-            for slot in link.slots
-            if slot.packets or slot.source
-        ],
-    }
+    slots = []
+    for slot in link.slots:
+        shown, heard = link.shown.get(slot), link.heard.get(slot)
+        if slot.packets or shown is not None:
+            slots.append(
+                {
+                    "mid": slot.mid,
+                    "from": shown.peer if shown is not None else None,
+                    "source": shown.name if shown is not None else None,
+                    "layer": slot.layer,
+                    "packets": slot.packets,
+                    "bytes": slot.bytes,
+                    "lost": heard.lost if heard is not None else 0,
+                    "fraction_lost": round(heard.fraction_lost, 3) if heard is not None else 0.0,
+                }
+            )
+    rtt = round(link.rtt * 1000, 1) if link.rtt is not None else None
+    return {**_link_stats(link), "rtt_ms": rtt, "slots": slots}

@@ -7,10 +7,9 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import TypeVar
 
 from media import __version__
-from media.aiortc_seam import RelayCertificate, SocketPlan
+from media.engine import Engine, SocketPlan, ports
 from media.errors import BadRequest, BadSdp, Draining, Full, NoSuchRoom, StaleEpoch, UnknownOperation
-from media.forward import Forwarder
-from media.link import Engine
+from media.plane.table import Forwarder
 from media.publish import KINDS
 from media.room import Event, Room
 from media.sdp import MAX_SDP_BYTES
@@ -31,7 +30,10 @@ logger = logging.getLogger(__name__)
 class Worker:
     """Rooms by name, and what may be asked about them."""
 
-    def __init__(self, name: str, plan: SocketPlan, capacity: int, max_bitrate: int) -> None:
+    def __init__(
+        self, name: str, plan: SocketPlan, capacity: int, max_bitrate: int, forwarder: Forwarder
+    ) -> None:
+        """Needs a running event loop; raises OSError when no UDP port can be bound."""
         self.name = name
         self.boot = secrets.token_hex(8)
         self.on_event: Callable[[Event], None] = lambda _event: None
@@ -41,8 +43,7 @@ class Worker:
         self._epochs: dict[str, int] = {}
         self._draining = False
         self._closed = False
-        certificate = RelayCertificate.generateCertificate()
-        self._engine = Engine(plan, certificate, Forwarder(), max_bitrate)
+        self._engine = Engine(plan, forwarder, max_bitrate)
         self._operations: dict[str, Callable[[Fields], Awaitable[Answer]]] = {
             "room.open": self._open_room,
             "room.close": self._close_room,
@@ -50,6 +51,7 @@ class Worker:
             "publish.may": self._permit,
             "subscribe.open": self._subscribe,
             "subscribe.answer": self._accept,
+            "subscribe.restart": self._restart,
             "candidate": self._candidate,
             "peer.close": self._close_peer,
             "stats": self._stats,
@@ -64,7 +66,9 @@ class Worker:
             "boot": self.boot,
             "version": __version__,
             "forwarder": self._engine.forwarder.name,
+            "realtime": self._engine.realtime,
             "addresses": list(self._plan.addresses),
+            "ports": [port for _, port in self._engine.hosts],
             "capacity": self._capacity,
             "draining": self._draining,
             "rooms": {room.name: room.epoch for room in self._rooms.values()},
@@ -79,6 +83,12 @@ class Worker:
             "draining": self._draining,
         }
 
+    @property
+    def media(self) -> str:
+        """Where and how media goes, for people who read logs."""
+        kind = self._engine.forwarder.name + (", realtime" if self._engine.realtime else "")
+        return f"media on {ports(self._engine.hosts)} ({kind})"
+
     async def perform(self, operation: str, fields: Fields) -> Answer:
         handler = self._operations.get(operation)
         if handler is None:
@@ -86,8 +96,10 @@ class Worker:
         return await handler(fields)
 
     async def close(self, reason: str) -> None:
+        """Idempotent. Rooms, connections, and then the sockets."""
         self._closed = True
         await self.close_rooms(reason)
+        self._engine.close()
 
     async def close_rooms(self, reason: str) -> None:
         rooms = list(self._rooms.values())
@@ -158,12 +170,16 @@ class Worker:
     async def _accept(self, fields: Fields) -> Answer:
         return {"slots": await self._room(fields).accept(_name(fields, "peer"), _sdp(fields))}
 
+    async def _restart(self, fields: Fields) -> Answer:
+        return {"sdp": await self._room(fields).restart(_name(fields, "peer"))}
+
     async def _candidate(self, fields: Fields) -> Answer:
         pc = _text(fields, "pc", "")
         if pc not in {"publish", "subscribe"}:
             raise BadRequest("pc must be publish or subscribe")
         room, peer = self._room(fields), _name(fields, "peer")
-        return {"used": await room.candidate(peer, pc, _candidate_line(fields.get("candidate")))}
+        room.candidate(peer, pc, _candidate_line(fields.get("candidate")))
+        return {"used": False}
 
     async def _close_peer(self, fields: Fields) -> Answer:
         await self._room(fields).close_peer(_name(fields, "peer"), _text(fields, "reason", ""))
@@ -175,6 +191,9 @@ class Worker:
             rooms = [room for room in rooms if room.name == fields["room"]]
         return {
             "worker": self.name,
+            "forwarder": self._engine.forwarder.name,
+            "realtime": self._engine.realtime,
+            "strangers": dict(self._engine.forwarder.strangers),
             "people": self._people(),
             "rooms": {room.name: room_stats(room) for room in rooms},
         }

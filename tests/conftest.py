@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import ifaddr
 import pytest
 
 from consilium.settings import Settings
@@ -127,6 +128,8 @@ def semd_dir() -> Path:
     return Path(str(require("needs_semd")))
 
 
+OWN = {str(ip.ip if ip.is_IPv4 else ip.ip[0]) for adapter in ifaddr.get_adapters() for ip in adapter.ips}
+"""What the kernel delivers on this machine, whatever interface it belongs to."""
 _strangers: list[str] = []
 
 
@@ -155,7 +158,7 @@ def _is_local(host: str) -> bool:
         address = ipaddress.ip_address(host.partition("%")[0])
     except ValueError:
         return False
-    return address.is_loopback or address.is_unspecified
+    return address.is_loopback or address.is_unspecified or str(address) in OWN
 
 
 sys.addaudithook(_guard)

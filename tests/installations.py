@@ -18,8 +18,12 @@ from pathlib import Path
 
 from consilium import supervise
 from consilium.settings import Settings
+from media.__main__ import own_addresses
 from tests.conftest import ROOT
 from tests.services import free_port, running, temporary_folder, until
+
+MEDIA_ADDRESSES = ",".join(dict.fromkeys(("127.0.0.1", *own_addresses())))
+"""Firefox pairs the machine's own address with nothing on 127.0.0.1; the other participants have only that."""
 
 
 @dataclass(slots=True)
@@ -103,7 +107,7 @@ def environment(folder: Path, **more: str) -> dict[str, str]:
         "CONSILIUM_DATA_DIR": str(folder),
         "CONSILIUM_PORT": str(free_port()),
         "CONSILIUM_REGISTRY_PORT": str(free_port()),
-        "CONSILIUM_MEDIA_ADDRESSES": "127.0.0.1",
+        "CONSILIUM_MEDIA_ADDRESSES": MEDIA_ADDRESSES,
         "PYTHONPATH": str(ROOT),
         **more,
     }
@@ -191,7 +195,7 @@ def _lines(
     line = procfile()
     for number, control in enumerate(controls, start=1):
         own = {"CONSILIUM_MEDIA_NAME": f"media-{number}", "CONSILIUM_MEDIA_CONTROL": control}
-        yield f"media-{number}", line["media"], {**own, "CONSILIUM_MEDIA_ADDRESS": "127.0.0.1"}
+        yield f"media-{number}", line["media"], {**own, "CONSILIUM_MEDIA_ADDRESS": MEDIA_ADDRESSES}
     for number, port in enumerate(ports, start=1):
         yield f"signaling-{number}", line["signaling"], {"PORT": str(port)}
     yield "web", line["web"], {}

@@ -19,12 +19,21 @@ from aiortc import (
 from aiortc.mediastreams import MediaStreamTrack
 from av import AudioFrame, VideoFrame
 
-from media.aiortc_seam import SocketPlan
 from media.control import MediaClient, Message
 from media.control_server import ControlServer
+from media.engine import SocketPlan
+from media.plane.choose import ForwarderMissing, forwarder
 from media.worker import Worker
 
 ROOM = {"room": "r1", "epoch": 1}
+
+
+def built() -> bool:
+    """Whether the compiled forwarder is there to be tested."""
+    try:
+        return forwarder("compiled").name == "compiled"
+    except ForwarderMissing:
+        return False
 
 
 class Relay:
@@ -79,8 +88,8 @@ async def until(condition: Callable[[], bool], timeout: float = 10.0) -> None:
 
 
 @contextlib.asynccontextmanager
-async def running_relay(folder: Path, capacity: int = 50) -> AsyncIterator[Relay]:
-    worker = Worker("media-test", SocketPlan(("127.0.0.1",)), capacity, 1_500_000)
+async def running_relay(folder: Path, capacity: int = 50, choice: str = "python") -> AsyncIterator[Relay]:
+    worker = Worker("media-test", SocketPlan(("127.0.0.1",)), capacity, 1_500_000, forwarder(choice))
     server = ControlServer(worker, f"unix:{folder}/media.sock", None)
     await server.start()
     events = Events()

@@ -13,6 +13,7 @@ from aiohttp.test_utils import TestServer
 from av import VideoFrame
 from playwright.async_api import async_playwright
 
+from media.__main__ import own_addresses
 from tests.journeys.firefox import Firefox
 from tests.media.rig import ROOM, Participant, Picture, Relay, Tone, relay_process
 
@@ -56,9 +57,8 @@ async def address() -> AsyncIterator[str]:
 
 @pytest.fixture
 async def relay(tmp_path: Path) -> AsyncIterator[Relay]:
-    """A worker process. Firefox sends to it from the machine's own address even where 127.0.0.1 would do;
-    the kernel delivers that locally, but a test process may only talk to 127.0.0.1."""
-    async with relay_process(tmp_path) as relay:
+    """A worker process. Firefox pairs the machine's own address with nothing on 127.0.0.1, so both are served."""
+    async with relay_process(tmp_path, "--address", *own_addresses()) as relay:
         yield relay
 
 
@@ -170,8 +170,7 @@ async def subscribe_to(page: Page, relay: Relay, peer: str, audio: int = 2, vide
 
 
 async def trickle(page: Page, relay: Relay, peer: str, pc: str, name: str) -> None:
-    """The browser's candidates one by one. Firefox never pairs its own address with a relay on 127.0.0.1;
-    it is the relay that must reach it, which these let it do."""
+    """The browser's candidates one by one, as a page sends them; the relay needs none."""
     for candidate in await page.evaluate(f"rig.gathered({json.dumps(name)})"):
         await relay.ask("candidate", **ROOM, peer=peer, pc=pc, candidate=candidate)
 

@@ -98,7 +98,9 @@ def test_a_publisher_is_told_which_packets_arrived_when():
     report = decode(anna.told.pop())
     assert list(report.arrivals) == [0, 1, 2, 3, 4]
     times = list(report.arrivals.values())
-    assert [after - before for before, after in itertools.pairwise(times)] == pytest.approx([20_000] * 4, abs=250)
+    assert [after - before for before, after in itertools.pairwise(times)] == pytest.approx(
+        [20_000] * 4, abs=250
+    )
     anna.upstream.feedback()
     assert anna.told == [], "nothing new"
 

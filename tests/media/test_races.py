@@ -7,8 +7,8 @@ import random
 
 import pytest
 
-from media.aiortc_seam import RelayPeerConnection
 from media.errors import MediaError
+from media.link import Link
 from tests.media.rig import Picture, Relay, Tone, new_pc, until
 
 PROPER = {"ok", "no_such_room", "no_such_peer", "stale_epoch", "wrong_state", "bad_sdp", "draining"}
@@ -34,7 +34,7 @@ async def test_a_storm_of_requests_is_answered_and_leaves_nothing(
     def request() -> tuple[str, dict[str, object]]:
         nonlocal epoch
         where: dict[str, object] = {"room": "r", "epoch": epoch, "peer": chance.choice("abc")}
-        match chance.randrange(12):
+        match chance.randrange(13):
             case 0 | 1 | 2:
                 may = chance.sample(["mic", "camera"], chance.randrange(3))
                 sources = {"0": "mic", "1": "camera"}
@@ -54,6 +54,8 @@ async def test_a_storm_of_requests_is_answered_and_leaves_nothing(
                 return "subscribe.answer", {**where, "sdp": offers[0]}
             case 10:
                 return "stats", {}
+            case 11:
+                return "subscribe.restart", where
             case _:
                 epoch += chance.random() < 0.3
                 return "room.open", {"room": "r", "epoch": epoch}
@@ -71,7 +73,7 @@ async def test_a_storm_of_requests_is_answered_and_leaves_nothing(
 
 
 def is_connection(thing: object) -> bool:
-    return type(thing) is RelayPeerConnection
+    return isinstance(thing, Link)
 
 
 async def an_offer() -> str:

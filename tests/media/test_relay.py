@@ -9,7 +9,7 @@ import pytest
 from aiortc import RTCPeerConnection, RTCSessionDescription
 from av import VideoFrame
 
-from media.aiortc_seam import RelayPeerConnection
+from media.link import Link
 from tests.media.rig import ROOM, Participant, Picture, Relay, Tone, relay_process, until
 
 
@@ -55,7 +55,7 @@ async def test_people_who_leave_in_the_middle_of_a_packet_break_nothing(relay: R
 
 
 async def test_whoever_is_closed_while_connecting_leaves_nothing_behind(relay: Relay):
-    """aioice starts its consent checks after a close that fell into the last 20 ms of connecting."""
+    """In every state of ICE and DTLS: the handshake, its timer and the leg go with the link."""
     await relay.ask("room.open", **ROOM)
     for _ in range(10):
         anna, boris = Participant(relay, "anna"), Participant(relay, "boris")
@@ -66,9 +66,7 @@ async def test_whoever_is_closed_while_connecting_leaves_nothing_behind(relay: R
         await relay.ask("peer.close", **ROOM, peer="anna", reason="left")
         await relay.ask("peer.close", **ROOM, peer="boris", reason="left")
         await close(anna, boris)
-    await until(
-        lambda: gc.collect() >= 0 and not [o for o in gc.get_objects() if isinstance(o, RelayPeerConnection)]
-    )
+    await until(lambda: gc.collect() >= 0 and not [o for o in gc.get_objects() if isinstance(o, Link)])
 
 
 async def test_who_may_not_publish_is_answered_inactive_and_his_packets_are_dropped(relay: Relay):
@@ -83,8 +81,8 @@ async def test_who_may_not_publish_is_answered_inactive_and_his_packets_are_drop
     await boris.slot_with("camera", "anna")
 
     publish = relay.worker._rooms["r1"].peers["anna"].publish
-    await until(lambda: publish.counters.drops["not_permitted"] > 20)
-    assert publish.sources["0"].packets == 0
+    await until(lambda: publish.leg.counters.drops["not_permitted"] > 20)
+    assert publish.streams["0"].source.layers[0].packets == 0
     assert not [e for e in relay.events.seen if e["event"] == "source" and e["source"] == "mic"]
     await close(anna, boris)
 
@@ -95,7 +93,8 @@ async def test_permission_can_be_taken_and_given_while_sending(relay: Relay):
     await boris.subscribe()
     await anna.publish({"mic": Tone()})
     await boris.track(await boris.slot_with("mic", "anna")).recv()
-    source = relay.worker._rooms["r1"].peers["anna"].publish.sources["0"]
+    publish = relay.worker._rooms["r1"].peers["anna"].publish
+    drops, layer = publish.leg.counters.drops, publish.streams["0"].source.layers[0]
 
     mark = len(relay.events.seen)
     await relay.ask("publish.may", **ROOM, peer="anna", may=[])
@@ -103,9 +102,9 @@ async def test_permission_can_be_taken_and_given_while_sending(relay: Relay):
     assert (stopped["source"], stopped["state"]) == ("mic", "stopped")
     empty = await relay.events.wait(lambda e: e["event"] == "slots", since=mark)
     assert all(slot["from"] is None for slot in empty["slots"])
-    count, dropped = source.packets, source.ingress.counters.drops["not_permitted"]
-    await until(lambda: source.ingress.counters.drops["not_permitted"] > dropped + 10)
-    assert source.packets == count
+    count, dropped = layer.packets, drops["not_permitted"]
+    await until(lambda: drops["not_permitted"] > dropped + 10)
+    assert layer.packets == count
 
     mark = len(relay.events.seen)
     await relay.ask("publish.may", **ROOM, peer="anna", may=["mic"])
