@@ -26,7 +26,7 @@ DEV_STAMP := $(VENV)/stamp-dev-$(NEEDS)
 NODE_STAMP := $(CLIENT)/node_modules/.stamp-$(LOCK)
 CLIENT_STAMP := $(DIST)/.stamp-$(SOURCES)
 
-.PHONY: help run demo test test-long check bench build preflight client dev test-parts
+.PHONY: help run demo test test-long check bench bench-media build preflight client dev test-parts
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-10s %s\n", $$1, $$2}'
@@ -56,6 +56,9 @@ check: dev $(NODE_STAMP) ## format, lint, strict types, import arrows, documents
 
 bench: dev client ## measure; every file of bench/ is one figure
 	@for file in bench/[a-z]*.py; do $(PY) -m bench.$$(basename $$file .py); done
+
+bench-media: dev client ## measure the media relay beside Janus (root, ten minutes; FULL=1 for more)
+	@$(PY) -m bench.media
 
 preflight:
 	@$(PYTHON) -I consilium/preflight.py run

@@ -1,0 +1,43 @@
+"""The whole product on loopback, as `bench.join` and `bench.restore` measure it: their lines become rows here."""
+
+import asyncio
+import os
+import sys
+
+from bench.media.rows import Sheet
+
+KILLS = 3
+
+
+async def first_audio(sheet: Sheet) -> None:
+    """Row first: the worse of a room of two and a room of five."""
+    figures = await _figures("bench.join")
+    audio = {name: value for name, value in figures.items() if ".audio" in name or ".snapshot" in name}
+    worst = max(value for name, value in audio.items() if name.endswith(".audio.p95"))
+    print(f"  first audio, p95: {worst:.0f} ms", flush=True)
+    sheet.put("first", worst, {"unit": "ms", **audio})
+
+
+async def worker_killed(sheet: Sheet) -> None:
+    """Row killed: all rooms are on the worker that dies; every death counts every pair of hearer and speaker."""
+    figures = await _figures("bench.restore", "--kills", str(KILLS), "--rooms", "8", "--people", "4")
+    p95 = figures["restore.kill.audio.p95"] / 1000
+    print(f"  audio back, p95: {p95:.2f} s", flush=True)
+    right = figures["restore.kill.strangers"] == 0
+    sheet.put("killed", p95, {"unit": "s", "kills": KILLS, **figures}, also=right)
+
+
+async def _figures(module: str, *arguments: str) -> dict[str, float]:
+    """What another file of figures prints: `name value unit`. It has all cores, as an installation has."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", module, *arguments),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    os.sched_setaffinity(process.pid, range(os.cpu_count() or 1))
+    out, err = await process.communicate()
+    if process.returncode != 0:
+        lines = err.decode(errors="replace").strip().splitlines()
+        raise RuntimeError(f"{module}: {lines[-1] if lines else process.returncode}")
+    words = (line.split() for line in out.decode().splitlines())
+    return {word[0]: float(word[1]) for word in words if len(word) >= 2}
