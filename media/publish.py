@@ -87,6 +87,11 @@ class Publish(Link):
         self._later = asyncio.get_running_loop().call_later
         self._requests = Requests(engine.forwarder.missing, self._ask_again, lambda: None, self._later)
 
+    @property
+    def sources(self) -> dict[str, Source]:
+        """By MID."""
+        return {mid: stream.source for mid, stream in self.streams.items()}
+
     # --- negotiation ----------------------------------------------------------------------------------
 
     def continues(self, offer: sdp.Description) -> bool:
