@@ -7,7 +7,7 @@ import pytest
 
 from tests.conftest import ROOT
 
-COMMANDS = {"help", "run", "demo", "test", "test-long", "check", "bench", "build"}
+COMMANDS = {"help", "run", "demo", "test", "test-long", "check", "bench", "bench-media", "build"}
 INTERNAL = {"preflight", "test-parts", "dev", "client"}
 
 
