@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import os
 import secrets
 from collections.abc import Awaitable, Callable, Mapping
 from typing import TypeVar
@@ -64,6 +65,7 @@ class Worker:
         return {
             "worker": self.name,
             "boot": self.boot,
+            "pid": os.getpid(),
             "version": __version__,
             "forwarder": self._engine.forwarder.name,
             "realtime": self._engine.realtime,

@@ -97,7 +97,7 @@ class Demonstration:
     async def ask(self) -> None:
         """Draft, send, returned for a missing document, answered, sent again, accepted."""
         doctor, coordinator = self["ivanova"], self["coordinator"]
-        created = await doctor.api("request.create", fields=_fields(coordinator.me["organisation"]))
+        created = await doctor.api("request.create", fields=request_fields(coordinator.me["organisation"]))
         self.request = created["request"]
         await doctor.upload(self.request, "Выписка", _page("Выписной эпикриз"), "extract")
         await doctor.api("request.send", request=self.request)
@@ -335,7 +335,7 @@ def _stranger(bot: Bot) -> Bot:
     return stranger
 
 
-def _fields(receiver: str) -> dict[str, Any]:
+def request_fields(receiver: str) -> dict[str, Any]:
     return {
         "receiver": receiver,
         "profile": "онкология",

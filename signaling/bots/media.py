@@ -14,6 +14,7 @@ from array import array
 from collections import Counter, defaultdict
 from collections.abc import Awaitable, Callable
 from fractions import Fraction
+from functools import cache
 from typing import Any
 
 from aiortc import (
@@ -42,6 +43,10 @@ COLOURS = (
     (128, 128),
 )
 """(U, V) of each sender; far enough apart to survive VP8 at any bit rate."""
+EVERY = 6
+"""Of so many samples one is looked at: 8 kHz are plenty for the highest tone."""
+ENOUGH = 25
+"""Sounds of one sender that are told apart; the sums are the dearest part of a bot."""
 TONES = tuple(400 + 150 * n for n in range(len(COLOURS)))
 
 RETRIES = (0.1, 0.2, 0.5, 1.0, 2.0)
@@ -81,13 +86,13 @@ class Picture(MediaStreamTrack):
 
 
 class Tone(MediaStreamTrack):
-    """A sine of one frequency, 20 ms a frame."""
+    """A sine of one frequency, 20 ms a frame; every frame is the same, for the tones are multiples of 50 Hz."""
 
     kind = "audio"
 
     def __init__(self, number: int) -> None:
         super().__init__()
-        self._frequency = TONES[number % len(TONES)]
+        self._wave = _sine(TONES[number % len(TONES)])
         self._count = 0
         self._started = asyncio.get_running_loop().time()
 
@@ -95,10 +100,8 @@ class Tone(MediaStreamTrack):
         due = self._started + self._count * SAMPLES / RATE
         await asyncio.sleep(max(0.0, due - asyncio.get_running_loop().time()))
         first = self._count * SAMPLES
-        step = 2 * math.pi * self._frequency / RATE
-        wave = array("h", (int(8_000 * math.sin(step * (first + n))) for n in range(SAMPLES)))
         frame = AudioFrame(format="s16", layout="mono", samples=SAMPLES)
-        frame.planes[0].update(wave.tobytes())
+        frame.planes[0].update(self._wave)
         frame.sample_rate, frame.pts, frame.time_base = RATE, first, Fraction(1, RATE)
         self._count += 1
         return frame
@@ -107,10 +110,12 @@ class Tone(MediaStreamTrack):
 class Media:
     """Both peer connections of one person, and what was heard and seen from whom."""
 
-    def __init__(self, ask: Ask, number: int) -> None:
+    def __init__(self, ask: Ask, number: int, *, video: bool = True) -> None:
         self._ask = ask
         self._number = number
+        self._video = video
         self._epoch = 0
+        self._early: tuple[int, list[dict[str, Any]]] = (0, [])
         self._heard: RTCPeerConnection | None = None
         self._connections: tuple[RTCPeerConnection, ...] = ()
         self._rebuilding = asyncio.Lock()
@@ -119,6 +124,10 @@ class Media:
         self._readers: set[asyncio.Task[None]] = set()
         self.seen: dict[str, Counter[int]] = defaultdict(Counter)
         self.heard: dict[str, Counter[int]] = defaultdict(Counter)
+        self.heard_again: dict[str, float] = {}
+        """Seat -> the loop's time when his tone was first told from others' on the present connection."""
+        self.stages: dict[str, float] = {}
+        """Times of the last rebuilding: moved (told), answered (both directions negotiated)."""
         self.first: dict[str, float] = {}
         """Kind -> the loop's time when the first frame of it was decoded, whoever sent it."""
 
@@ -130,6 +139,7 @@ class Media:
         except BaseException:
             self._end(made)
             raise
+        self.stages["answered"] = asyncio.get_running_loop().time()
         self._end(self._connections)
         self._connections = made
 
@@ -163,8 +173,13 @@ class Media:
             task.add_done_callback(self._closing.discard)
 
     def slots_changed(self, slots: list[dict[str, Any]], epoch: int) -> None:
-        """Who is in which slot; of the room's older incarnation nothing is believed any more."""
-        if epoch == self._epoch:
+        """Who is in which slot; of the room's older incarnation nothing is believed any more.
+
+        What is told of the newer one may come before the answer that begins it.
+        """
+        if epoch > self._epoch:
+            self._early = epoch, slots
+        elif epoch == self._epoch:
             self._slots = {slot["mid"]: slot["seat"] for slot in slots}
 
     def proven(self, seat: str) -> bool:
@@ -179,9 +194,13 @@ class Media:
         """Numbers of those whose picture or tone was mostly received under this seat's name."""
         return {counter.most_common(1)[0][0] for counter in (self.seen[seat], self.heard[seat]) if counter}
 
+    def _unsure(self, seat: str) -> bool:
+        return seat not in self.heard_again or sum(self.heard[seat].values()) < ENOUGH
+
     async def _send(self, connection: RTCPeerConnection) -> None:
         connection.addTrack(Tone(self._number))
-        connection.addTrack(Picture(self._number))
+        if self._video:
+            connection.addTrack(Picture(self._number))
         await connection.setLocalDescription(await connection.createOffer())
         sources = {
             str(line.mid): "mic" if line.kind == "audio" else "camera"
@@ -197,7 +216,10 @@ class Media:
         await connection.setLocalDescription(await connection.createAnswer())
         answered = await self._ask("media.answer", sdp=connection.localDescription.sdp, epoch=offer["epoch"])
         self._heard, self._epoch = connection, offer["epoch"]
-        self.slots_changed(answered["slots"], offer["epoch"])
+        self.heard_again.clear()
+        self.slots_changed(answered["slots"], self._epoch)
+        if self._early[0] == self._epoch:
+            self.slots_changed(self._early[1], self._epoch)
 
     def _read(self, connection: RTCPeerConnection, track: MediaStreamTrack) -> None:
         line = next(one for one in connection.getTransceivers() if one.receiver.track is track)
@@ -220,11 +242,18 @@ class Media:
             if seat is not None and seat == last:
                 if isinstance(frame, VideoFrame):
                     self.seen[seat][colour_of(frame)] += 1
-                elif isinstance(frame, AudioFrame) and sum(self.heard[seat].values()) < 25:
+                elif isinstance(frame, AudioFrame) and self._unsure(seat):
                     number = tone_of(frame)
                     if number is not None:
                         self.heard[seat][number] += 1
+                        self.heard_again.setdefault(seat, asyncio.get_running_loop().time())
             last = seat
+
+
+@cache
+def _sine(frequency: int) -> bytes:
+    step = 2 * math.pi * frequency / RATE
+    return array("h", (int(8_000 * math.sin(step * n)) for n in range(SAMPLES))).tobytes()
 
 
 def colour_of(frame: VideoFrame) -> int:
@@ -237,10 +266,10 @@ def colour_of(frame: VideoFrame) -> int:
 def tone_of(frame: AudioFrame) -> int | None:
     """The number of the sender whose frequency is strongest (Goertzel); None for near silence."""
     channels = len(frame.layout.channels)
-    wave = array("h", bytes(frame.planes[0]))[: frame.samples * channels : channels]
+    wave = array("h", bytes(frame.planes[0]))[: frame.samples * channels : channels * EVERY]
     if max(map(abs, wave), default=0) < 500:
         return None
-    return max(range(len(TONES)), key=lambda n: _power(wave, TONES[n], frame.sample_rate))
+    return max(range(len(TONES)), key=lambda n: _power(wave, TONES[n], frame.sample_rate // EVERY))
 
 
 def _power(wave: array[int], frequency: int, rate: int) -> float:

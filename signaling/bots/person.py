@@ -58,10 +58,19 @@ class Bot:
         self.certificate = b""
         self.consilium = ""
         self._http: aiohttp.ClientSession | None = None
+        self._borrowed = False
         self._sio: socketio.AsyncClient | None = None
         self._changed = asyncio.Condition()
 
+    def another_tab(self) -> Bot:
+        """The same person in one more room; signed in while he is at this desk."""
+        tab = Bot(self.url, self.login, self.password, self.socket_url)
+        tab.me, tab._http, tab._borrowed = self.me, self._http, True
+        return tab
+
     async def __aenter__(self) -> Self:
+        if self._borrowed:
+            return self
         jar = aiohttp.CookieJar(unsafe=True)  # cookies for an address without a name: 127.0.0.1
         headers = {"Origin": self.url, "X-Consilium": "1"}
         self._http = aiohttp.ClientSession(cookie_jar=jar, headers=headers)
@@ -71,7 +80,7 @@ class Bot:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self.disconnect()
-        if self._http is not None:
+        if self._http is not None and not self._borrowed:
             await self._http.close()
 
     # --- HTTP ---------------------------------------------------------------------------------------
@@ -164,11 +173,11 @@ class Bot:
 
     # --- media --------------------------------------------------------------------------------------
 
-    async def start_media(self, number: int) -> None:
-        """Send a colour and a tone of one's own, receive everybody's."""
-        self.media = Media(self.room, number)
+    async def start_media(self, number: int, *, video: bool = True) -> None:
+        """Send a tone of one's own and perhaps a colour, receive everybody's."""
+        self.media = Media(self.room, number, video=video)
         await self.media.start()
-        await self.room("presence.set", mic=True, camera=True, screen=False)
+        await self.room("presence.set", mic=True, camera=video, screen=False)
 
     # --- signing ------------------------------------------------------------------------------------
 
@@ -246,6 +255,7 @@ class Bot:
 
     async def _on_moved(self, message: dict[str, Any]) -> None:
         if self.media is not None:
+            self.media.stages["moved"] = asyncio.get_running_loop().time()
             await self.media.rebuild(message["epoch"])
 
     async def _notify(self) -> None:
