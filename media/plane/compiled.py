@@ -65,6 +65,7 @@ class CompiledForwarder:
         self._sources: dict[int, Source] = {}
         self._layers: dict[int, Layer] = {}
         self._slots: dict[int, Slot] = {}
+        self._written: dict[int, tuple[int, int]] = {}  # SSRCs of layers as they were last brought up to date
         self._shown: dict[int, set[Slot]] = {}  # by the handle of their source
         self._events = ffi.new("uint8_t[]", _ROOM)
         self._numbers = ffi.new("uint16_t[]", max(lib.FW_ARRIVALS, lib.FW_MISSING_LIMIT))
@@ -160,7 +161,7 @@ class CompiledForwarder:
     def add_source(self, source: Source) -> None:
         handles = ffi.new("fw_handle[]", lib.FW_LAYERS)
         source.handle = _checked(
-            lib.fw_add_source(self._fw, source.leg.handle, _source_record(source), handles)
+            lib.fw_add_source(self._fw, source.leg.handle, self._source_record(source), handles)
         )
         self._sources[source.handle] = source
         self._adopt_layers(source, handles)
@@ -169,7 +170,7 @@ class CompiledForwarder:
 
     def update_source(self, source: Source) -> None:
         handles = ffi.new("fw_handle[]", lib.FW_LAYERS)
-        _checked(lib.fw_update_source(self._fw, source.handle, _source_record(source), handles))
+        _checked(lib.fw_update_source(self._fw, source.handle, self._source_record(source), handles))
         self._adopt_layers(source, handles)
         self._settle()
 
@@ -179,6 +180,7 @@ class CompiledForwarder:
             slot.source, slot.layer, slot.waiting = None, -1, False
         for layer in source.layers:
             self._layers.pop(layer.handle, None)
+            self._written.pop(layer.handle, None)
         self._sources.pop(source.handle, None)
         if source in source.leg.sources:
             source.leg.sources.remove(source)
@@ -191,6 +193,22 @@ class CompiledForwarder:
         for layer, handle in zip(source.layers, handles, strict=False):
             layer.handle = handle
             self._layers[handle] = layer
+
+    def _source_record(self, source: Source) -> Any:
+        """An SSRC that this side has written is no announcement, and may be older than what was learned since."""
+        announced = []
+        for layer in source.layers:
+            ours, ours_rtx = self._written.get(layer.handle, (0, 0))
+            announced.append(
+                (
+                    0 if layer.ssrc == ours else layer.ssrc,
+                    0 if layer.rtx_ssrc == ours_rtx else layer.rtx_ssrc,
+                )
+            )
+        return _source_record(source, announced)
+
+    def _write_ssrcs(self, layer: Layer, ssrc: int, rtx_ssrc: int) -> None:
+        layer.ssrc, layer.rtx_ssrc = self._written[layer.handle] = (ssrc, rtx_ssrc)
 
     # ---- slots
 
@@ -273,6 +291,7 @@ class CompiledForwarder:
             return
         source.loudest = figures.loudest
         for layer, measured in zip(source.layers[:count], figures.layers, strict=False):
+            self._write_ssrcs(layer, measured.ssrc, measured.rtx_ssrc)
             _write_layer(layer, measured)
 
     def _refresh_slot(self, slot: Slot) -> None:
@@ -323,7 +342,7 @@ class CompiledForwarder:
         layer = self._layers.get(handle)
         if layer is None:
             return
-        layer.ssrc, layer.rtx_ssrc = a, b
+        self._write_ssrcs(layer, a, b)
         if kind == lib.FW_FLOWING:
             layer.flowing = True
             to.flowing(layer)
@@ -437,7 +456,7 @@ def _name(text: str) -> bytes:
     return name
 
 
-def _source_record(source: Source) -> Any:
+def _source_record(source: Source, announced: list[tuple[int, int]]) -> Any:
     layers = source.layers
     if not 1 <= len(layers) <= lib.FW_LAYERS:
         raise ValueError("a source has one to three layers")
@@ -454,8 +473,8 @@ def _source_record(source: Source) -> Any:
             "layers": len(layers),
             "mid": _name(source.mid),
             "rid": [_name(layer.rid) for layer in layers],
-            "ssrc": [layer.ssrc for layer in layers],
-            "rtx_ssrc": [layer.rtx_ssrc for layer in layers],
+            "ssrc": [ssrc for ssrc, _ in announced],
+            "rtx_ssrc": [rtx_ssrc for _, rtx_ssrc in announced],
         },
     )
 
@@ -482,7 +501,6 @@ def _counter(drops: Any) -> Counter[str]:
 
 
 def _write_layer(layer: Layer, measured: Any) -> None:
-    layer.ssrc, layer.rtx_ssrc = measured.ssrc, measured.rtx_ssrc
     layer.flowing = bool(measured.flowing)
     layer.last_packet = measured.last_packet
     layer.packets, layer.bytes, layer.repeated = measured.packets, measured.bytes, measured.repeated

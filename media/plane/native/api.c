@@ -1,4 +1,5 @@
 /* What the event loop asks for: changes to the tables, retransmissions, figures. Handles are checked here. */
+#include <openssl/crypto.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -273,10 +274,47 @@ int fw_direct(fw *f, fw_handle handle, int port, const fw_address *address)
     return unlock(f, 0);
 }
 
-static void forget_streams(struct leg *leg)
+static struct master master_of(int profile, const uint8_t *receive_key, const uint8_t *receive_salt,
+                               const uint8_t *send_key, const uint8_t *send_salt)
 {
+    struct master master;
+    memset(&master, 0, sizeof master);
+    master.profile = profile;
+    memcpy(master.receive_key, receive_key, srtp_key_length(profile));
+    memcpy(master.receive_salt, receive_salt, srtp_salt_length(profile));
+    memcpy(master.send_key, send_key, srtp_key_length(profile));
+    memcpy(master.send_salt, send_salt, srtp_salt_length(profile));
+    return master;
+}
+
+static void rekey(fw *f, struct leg *leg, struct srtp *receive, struct srtp *send, const struct master *master)
+{
+    srtp_close(leg->receive);
+    srtp_close(leg->send);
+    leg->receive = receive;
+    leg->send = send;
+    leg->master = *master;
     for (int i = 0; i < leg->stream_count; i++)
         leg->streams[i]->window.top = -1;
+    for (int i = 0; i < FW_SLOTS; i++)
+        if (leg->slots[i] != NULL)
+            slot_rekey(f, leg->slots[i]);
+}
+
+/* The keys it has already change nothing: forgetting what was received would let all of it be replayed. */
+static int set_key(fw *f, struct leg *leg, const struct master *master)
+{
+    if (leg->send != NULL && memcmp(&leg->master, master, sizeof *master) == 0)
+        return 0;
+    struct srtp *receive = srtp_open(master->profile, false, master->receive_key, master->receive_salt);
+    struct srtp *send = srtp_open(master->profile, true, master->send_key, master->send_salt);
+    if (receive != NULL && send != NULL) {
+        rekey(f, leg, receive, send, master);
+        return 0;
+    }
+    srtp_close(receive);
+    srtp_close(send);
+    return FW_MEMORY;
 }
 
 int fw_key(fw *f, fw_handle handle, int profile, const uint8_t *receive_key, const uint8_t *receive_salt,
@@ -284,22 +322,12 @@ int fw_key(fw *f, fw_handle handle, int profile, const uint8_t *receive_key, con
 {
     if (profile < 0 || profile > 2)
         return FW_INVALID;
-    struct srtp *receive = srtp_open(profile, false, receive_key, receive_salt);
-    struct srtp *send = srtp_open(profile, true, send_key, send_salt);
+    struct master master = master_of(profile, receive_key, receive_salt, send_key, send_salt);
     lock(f);
     struct leg *leg = pool_get(&f->legs, handle);
-    if (leg == NULL || receive == NULL || send == NULL) {
-        int result = unlock(f, leg == NULL ? FW_STALE : FW_MEMORY);
-        srtp_close(receive);
-        srtp_close(send);
-        return result;
-    }
-    srtp_close(leg->receive);
-    srtp_close(leg->send);
-    leg->receive = receive;
-    leg->send = send;
-    forget_streams(leg);
-    return unlock(f, 0);
+    int result = unlock(f, leg != NULL ? set_key(f, leg, &master) : FW_STALE);
+    OPENSSL_cleanse(&master, sizeof master);
+    return result;
 }
 
 int fw_budget(fw *f, fw_handle handle, double video_bits, double now)
@@ -734,6 +762,7 @@ static void free_leg(fw *f, struct leg *leg)
     srtp_close(leg->send);
     free(leg->arrival_numbers);
     free(leg->arrival_instants);
+    OPENSSL_cleanse(&leg->master, sizeof leg->master);
     free(leg);
 }
 

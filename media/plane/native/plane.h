@@ -99,6 +99,8 @@ struct admitted {
 
 struct srtp; /* one direction of one leg: session keys with their schedules kept */
 
+size_t srtp_key_length(int profile);
+size_t srtp_salt_length(int profile);
 struct srtp *srtp_open(int profile, bool encrypts, const uint8_t *key, const uint8_t *salt);
 void srtp_close(struct srtp *s);
 size_t srtp_tag(const struct srtp *s);
@@ -287,6 +289,11 @@ struct slot {
     uint64_t packets, bytes;
 };
 
+struct master { /* keys as they came out of DTLS; unused bytes are 0 */
+    int profile;
+    uint8_t receive_key[32], receive_salt[14], send_key[32], send_salt[14];
+};
+
 struct leg {
     fw_handle handle;
     fw_extensions numbers;
@@ -294,6 +301,7 @@ struct leg {
     struct bucket budget;
     bool is_budgeted;
     struct srtp *receive, *send;
+    struct master master;
     struct credential *credentials[FW_GENERATIONS];
     struct admitted *newest, *oldest;
     int addresses;
@@ -405,6 +413,7 @@ void slot_lead(fw *f, struct batch *batch, struct slot *slot, double now);
 bool slot_resend(fw *f, struct batch *batch, struct slot *slot, uint16_t lost, double now);
 void slot_wait(fw *f, struct slot *slot);
 void slot_leave(struct slot *slot);
+void slot_rekey(fw *f, struct slot *slot);
 int layer_index(const struct layer *layer);
 
 #endif

@@ -296,6 +296,7 @@ int fw_start(fw *f, const int *sockets, int count, int realtime)
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     if (!f->is_running)
         return FW_MEMORY;
+    pthread_setname_np(f->thread, "packets");
     return realtime && be_realtime(f->thread);
 }
 

@@ -344,6 +344,8 @@ static void receive_rtx(fw *f, struct batch *batch, struct layer *layer, struct 
         drop(layer->source->leg, PADDING);
         return;
     }
+    if (layer->fresh)
+        return; /* a repetition does not begin a layer: what it repeats was never taken */
     packet->number = number_of(layer, (uint16_t)(packet->payload[0] << 8 | packet->payload[1]));
     packet->payload += 2;
     packet->length -= 2;
@@ -390,7 +392,6 @@ static void receive_red(fw *f, struct batch *batch, struct layer *layer, struct 
         struct packet earlier = {.number = packet->number - (count - 1 - i), .ts = packet->ts - blocks[i].ts_offset,
                                  .level = -1, .orientation = -1, .payload = packet->payload + at,
                                  .length = blocks[i].length};
-        /* Nothing is repaired before the first packet: that would set where the layer begins. */
         if (!layer->fresh && earlier.length > 0 && blocks[i].payload_type == media)
             arrive(f, batch, layer, &earlier, true, now);
     }

@@ -50,6 +50,17 @@ void slot_leave(struct slot *slot)
     last->place = slot->place;
 }
 
+/* The receiver's new context counts from rollover 0; what he has of the old one he cannot ask for. */
+void slot_rekey(fw *f, struct slot *slot)
+{
+    slot->segment_count = 0;
+    slot->rtx_next &= 0xffff;
+    if (slot->out_top >= 0)
+        slot->out_top &= 0xffff;
+    if (slot->source != NULL)
+        slot_wait(f, slot);
+}
+
 /* From this packet on the slot shows this layer, as if it had never shown anything else: sequence numbers, picture
  * ids and timestamps go on from the last packet sent. */
 static void switch_slot(fw *f, struct slot *slot, int layer, const struct packet *packet,

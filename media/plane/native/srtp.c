@@ -29,6 +29,16 @@ static const struct profile PROFILES[] = {
     {16, 14, false, EVP_aes_128_ctr, NULL},
 };
 
+size_t srtp_key_length(int profile)
+{
+    return PROFILES[profile].key;
+}
+
+size_t srtp_salt_length(int profile)
+{
+    return PROFILES[profile].salt;
+}
+
 struct srtp {
     bool is_gcm;
     uint8_t salt[SALT];
