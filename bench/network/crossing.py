@@ -27,6 +27,7 @@ CLONE_NEWNET = 0x40000000
 NUMBERS = {"icmp": 1, "tcp": 6, "udp": 17}
 UDP = NUMBERS["udp"]
 MTU, LARGEST = 1500, 2048
+DNS = (53).to_bytes(2, "big")
 BATCH = 64
 STRANGERS_KEPT = 64
 JITTER_EVERY = 0.02
@@ -86,9 +87,11 @@ class Tally:
 
     def stranger(self, packet: bytes) -> None:
         """IPv6 is switched off in both namespaces, so what is not IPv4 is somebody's raw socket."""
-        address = ".".join(map(str, packet[16:20])) if packet[0] >> 4 == 4 else "not IPv4"
-        if address in self.strangers or len(self.strangers) < STRANGERS_KEPT:
-            self.strangers[address] = self.strangers.get(address, 0) + 1
+        name = ".".join(map(str, packet[16:20])) if packet[0] >> 4 == 4 else "not IPv4"
+        if packet[9] == UDP and _port(packet, destination=True) == DNS:
+            name = f"{name} {_asked_name(packet)}"
+        if name in self.strangers or len(self.strangers) < STRANGERS_KEPT:
+            self.strangers[name] = self.strangers.get(name, 0) + 1
 
 
 class Crossing:
@@ -275,6 +278,15 @@ class Crossing:
 def _port(packet: bytes, *, destination: bool) -> bytes:
     head = (packet[0] & 15) * 4 + (2 if destination else 0)
     return packet[head : head + 2]
+
+
+def _asked_name(packet: bytes) -> str:
+    """The name in the first question of a DNS query (RFC 1035, 4.1)."""
+    at, labels = (packet[0] & 15) * 4 + 8 + 12, []
+    while at < len(packet) and 0 < packet[at] < 64:
+        labels.append(packet[at + 1 : at + 1 + packet[at]].decode("ascii", "replace"))
+        at += 1 + packet[at]
+    return ".".join(labels)
 
 
 def _say(message: dict[str, Any]) -> None:

@@ -74,7 +74,7 @@ class Counts:
     """By the firewall, or addressed to a flow the NAT has forgotten."""
     duplicated: int
     strangers: dict[str, int]
-    """Destination -> packets to somebody who is not the other side."""
+    """Destination -> packets to somebody who is not the other side; a name server with the name it was asked for."""
     cpu: float
     """Seconds of CPU the crossing used."""
 
