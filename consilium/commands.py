@@ -419,6 +419,14 @@ class StopRecording(Command):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class OpenRecording(Command):
+    """One file of a recording is about to be given out; asked by its address, not by name."""
+
+    consilium: UUID
+    segment: UUID
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ReportRecording(Command):
     """System: whether bytes reach the disk (RM-15). `reason` of an outage: worker, disk, codec."""
 

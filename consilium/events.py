@@ -474,6 +474,14 @@ class RecordingSegmentStored(ConsiliumEvent):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RecordingOpened(ConsiliumEvent):
+    """Somebody was given a file: a medical secret left the shelf."""
+
+    segment: UUID
+    digest: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RecordingStopped(ConsiliumEvent):
     recording: UUID
 

@@ -41,6 +41,9 @@ class Settings:
         metadata={"meaning": "1: demonstration mode: public passwords, made-up patients, own authority"}
     )
     data_dir: Path = field(metadata={"meaning": "folder for the database, stored files, keys and sockets"})
+    recordings_dir: Path = field(
+        metadata={"meaning": "folder media workers write recordings to, default <data_dir>/recordings"}
+    )
     keys_dir: Path = field(
         metadata={"meaning": "folder with the organisations' seal keys; only the worker reads it"}
     )
@@ -175,6 +178,7 @@ class _Reader:
         return Settings(
             demo=demo,
             data_dir=data_dir,
+            recordings_dir=(self.path("recordings_dir") or data_dir / "recordings").resolve(),
             keys_dir=(self.path("keys_dir") or data_dir / "keys").resolve(),
             database_url=self.database_url(data_dir),
             db_pool=self.number("db_pool", 8, 1, 200),

@@ -165,7 +165,7 @@ def public(event: Event, seat: Seat, *, may_admit: bool) -> dict[str, Any] | Non
             return data if own else {}
         case events.RecordingAnswered():  # who refuses is named to nobody
             return data if own else {"recording": data["recording"]}
-        case events.RecordingSegmentStored():
+        case events.RecordingSegmentStored() | events.RecordingOpened():
             return None
         case events.SeatWaiting() | events.SeatDenied():
             return data if own or may_admit else None

@@ -385,7 +385,8 @@ def parts_of_one_machine(settings: Settings, *, turn: bool = False) -> tuple[Par
 def _media(settings: Settings, number: int, control: str) -> Part:
     name = f"media-{number}"
     bound = ("--address", *settings.media_addresses) if settings.media_addresses else ()
-    return Part(name, ("-m", "media", "--name", name, "--control", control, *bound))
+    kept = ("--recordings", str(settings.recordings_dir))
+    return Part(name, ("-m", "media", "--name", name, "--control", control, *kept, *bound))
 
 
 def _turn(settings: Settings) -> Part:

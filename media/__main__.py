@@ -41,6 +41,7 @@ class Settings:
     max_bitrate: int  # bit/s a camera may send
     forwarder: str  # auto: the compiled one where it was built
     realtime: bool  # its thread may ask for realtime priority
+    recordings: Path | None  # folder; without it nothing is recorded
     drain_seconds: int  # from SIGTERM until rooms that nobody moved away are ended
 
 
@@ -67,6 +68,7 @@ def read_settings(arguments: list[str], environment: Mapping[str, str]) -> Setti
     parser.add_argument("--udp-port", type=int, default=default("udp-port", "0"))
     parser.add_argument("--capacity", type=int, default=default("capacity", "200"))
     parser.add_argument("--max-bitrate", type=int, default=default("max-bitrate", "1500000"))
+    parser.add_argument("--recordings", type=Path, default=default("recordings") or None)
     parser.add_argument("--drain-seconds", type=int, default=default("drain-seconds", "30"))
     parser.add_argument("--forwarder", choices=PREFERENCES, default=default("forwarder", "auto"))
     parser.add_argument("--realtime", choices=("0", "1"), default=default("realtime", "1"))
@@ -92,6 +94,7 @@ def read_settings(arguments: list[str], environment: Mapping[str, str]) -> Setti
         max_bitrate=given.max_bitrate,
         forwarder=given.forwarder,
         realtime=given.realtime == "1",
+        recordings=given.recordings,
         drain_seconds=given.drain_seconds,
     )
 
@@ -100,7 +103,7 @@ async def serve(settings: Settings) -> None:
     """Run until SIGTERM, which lets people move away first, or SIGINT; raises OSError or ValueError at the start."""
     plan = SocketPlan(settings.addresses, settings.udp_port)
     path = forwarder(settings.forwarder, realtime=settings.realtime)
-    worker = Worker(settings.name, plan, settings.capacity, settings.max_bitrate, path)
+    worker = Worker(settings.name, plan, settings.capacity, settings.max_bitrate, path, settings.recordings)
     server = ControlServer(worker, settings.control, settings.key)
     await server.start()
     stop, hurry = asyncio.Event(), asyncio.Event()

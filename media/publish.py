@@ -12,6 +12,7 @@ from media.engine import Engine
 from media.errors import BadRequest, BadSdp
 from media.link import Link
 from media.plane.table import SOURCES, Kind, Layer, Slot, Source
+from media.recorder import Recorder
 from media.repair import KeyframeRequests, Requests, pack_nack, pack_pli
 from media.twcc import TransportFeedback
 
@@ -84,6 +85,7 @@ class Publish(Link):
         self.transport_cc = False
         self._twcc = TransportFeedback(self.local_ssrc)
         self._on_first = on_first
+        self._recorder: Recorder | None = None
         self._later = asyncio.get_running_loop().call_later
         self._requests = Requests(engine.forwarder.missing, self._ask_again, lambda: None, self._later)
 
@@ -166,6 +168,27 @@ class Publish(Link):
 
     def on_tapped(self, stream: Stream, layer: int, packet: bytes) -> None:
         """A packet of a source that is recorded."""
+        if self._recorder is not None:
+            self._recorder.packet(self.peer, stream.name, stream.source.codec, layer, packet)
+
+    def record(self, recorder: Recorder | None) -> None:
+        """Every source goes to this recorder from now on, or to none; a picture begins with a key frame."""
+        if recorder is self._recorder:
+            return
+        self._recorder = recorder
+        for stream in self.streams.values():
+            stream.source.tap = recorder is not None
+            if not self.closed:
+                self.engine.forwarder.update_source(stream.source)
+        if recorder is not None:
+            self.ask_keyframes("")
+
+    def ask_keyframes(self, name: str) -> None:
+        """Of the source with this name, or of every picture."""
+        for stream in self.streams.values():
+            if stream.kind == "video" and name in {"", stream.name}:
+                for layer in stream.source.layers:
+                    stream.ask_keyframe(layer)
 
     def take_rtcp(self, data: bytes) -> None:
         feedback.on_publisher_rtcp(self, data)
@@ -215,6 +238,7 @@ class Publish(Link):
 
     def _add_stream(self, mid: str, name: str, line: Line) -> Stream:
         source = Source(self.leg, name, line.kind, line.codec, mid, line.main.payload_type)
+        source.tap = self._recorder is not None
         source.layers = [Layer(source, rid) for rid in line.section.rids or ("",)]
         _announce(source, line)
         stream = Stream(self, source)

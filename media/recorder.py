@@ -29,6 +29,7 @@ SEGMENT = 60.0  # seconds of one file
 KEYFRAME_GRACE = 5.0  # seconds the end of a file waits for the key frame that begins the next
 CLUSTER = 1000  # milliseconds
 SYNC = 1.0  # seconds between two fdatasync of a file
+CLOSE_WITHIN = 5.0  # seconds
 GAP_EVERY = 5.0  # seconds between two tellings of the same gap
 BEHIND_LIMIT = 32 << 20  # bytes not yet taken by the disk, some ten seconds of a large room
 BATCH = 64 * 1024  # bytes handed to the disk at once, unless a tick comes first
@@ -65,9 +66,9 @@ class Disk:
         self._work.put((file.finish, (told, self._loop)))
 
     async def close(self) -> None:
-        """After everything that was asked for."""
+        """After everything that was asked for; a disk that hangs is left to its thread."""
         self._work.put(None)
-        await asyncio.to_thread(self._thread.join)
+        await asyncio.to_thread(self._thread.join, CLOSE_WITHIN)
 
     def _run(self) -> None:
         while (item := self._work.get()) is not None:
@@ -203,7 +204,7 @@ class _Writer:
         self._block(stream.track, at - self._began, frame)
 
     def _open(self, at: int) -> None:
-        self._number += 1
+        self._number = self._recorder.next_number(self.peer, self.what)
         name = f"{self.what}-{self._number:04}.webm"
         self.file = File(self._recorder.folder / self.peer / name)
         self._began, self._cluster = at, 0
@@ -284,6 +285,7 @@ class Recorder:
         self.clock = clock
         self._zero = clock()
         self._writers: dict[tuple[str, str], _Writer] = {}
+        self._numbers: dict[tuple[str, str], int] = {}
         self._finished = 0  # bytes of files that are done
         self._fed_at = self._proved_at = self._zero
         self._proved = 0
@@ -330,6 +332,11 @@ class Recorder:
     def behind(self) -> float:
         """Seconds since bytes last reached the disk, while packets come; 0 when there is nothing to write."""
         return self.clock() - self._proved_at if self._fed_at > self._proved_at else 0.0
+
+    def next_number(self, peer: str, what: str) -> int:
+        """Goes on where it was when somebody comes back."""
+        number = self._numbers[peer, what] = self._numbers.get((peer, what), 0) + 1
+        return number
 
     def finished(self, size: int) -> None:
         self._finished += size

@@ -4,6 +4,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 from media import sdp
 from media.engine import Engine
@@ -11,11 +12,13 @@ from media.errors import NoSuchPeer
 from media.link import Link
 from media.peer import Peer
 from media.publish import Publish, Stream
+from media.recorder import Recorder
 from media.slots import assign, rank
 from media.speakers import Speakers
 from media.subscribe import Subscribe, View
 
 Event = dict[str, object]
+Answer = dict[str, object]
 
 TICK = 0.2  # seconds; the rate of `speakers` events
 ARRIVALS_EVERY = 0.1  # seconds between transport-wide reports
@@ -39,6 +42,8 @@ class Room:
         self._emit = emit
         self._speakers = Speakers()
         self._closed = False
+        self._recorder: Recorder | None = None
+        self._consenting: frozenset[str] = frozenset()
         self._ticks = 0
         self._task = asyncio.create_task(self._run())
         self._reporting = asyncio.create_task(self._report())
@@ -72,6 +77,7 @@ class Room:
                     self._started,
                 )
                 peer.publish = link
+                link.record(self._recorder_of(name))
             peer.may = may
             try:
                 answer = link.answer(read, names, may)
@@ -122,6 +128,42 @@ class Room:
             link.told = link.view()
             return link.told
 
+    async def record(self, root: Path | None, consenting: frozenset[str]) -> Answer:
+        """Record these people below this folder, nobody else; None ends it. Proves what was written so far."""
+        if root is None:
+            await self._stop_recording("stopped")
+            return {"bytes": 0, "behind": 0.0}
+        if self._recorder is None:
+            self._recorder = Recorder(root, self.name, self._tell_recorded, self._ask_keyframe)
+        for name in self._consenting - consenting:
+            self._recorder.end(name)
+        self._consenting = consenting
+        for peer in self.peers.values():
+            if peer.publish is not None:
+                peer.publish.record(self._recorder_of(peer.id))
+        return {"bytes": self._recorder.bytes_proved(), "behind": round(self._recorder.behind(), 1)}
+
+    def _recorder_of(self, name: str) -> Recorder | None:
+        return self._recorder if name in self._consenting else None
+
+    async def _stop_recording(self, reason: str) -> None:
+        recorder, self._recorder, self._consenting = self._recorder, None, frozenset()
+        if recorder is None:
+            return
+        for peer in self.peers.values():
+            if peer.publish is not None:
+                peer.publish.record(None)
+        await recorder.close(reason)
+
+    def _tell_recorded(self, event: Event) -> None:
+        """Also after the room has closed: the last files end then."""
+        self._emit({"room": self.name, "epoch": self.epoch, **event})
+
+    def _ask_keyframe(self, name: str, what: str) -> None:
+        peer = self.peers.get(name)
+        if peer is not None and peer.publish is not None:
+            peer.publish.ask_keyframes("camera" if what == "person" else what)
+
     def candidate(self, name: str, pc: str, value: str) -> None:
         peer = self.peer(name)
         link: Link | None = peer.publish if pc == "publish" else peer.subscribe
@@ -134,6 +176,8 @@ class Room:
         peer = self.peers.pop(name, None)
         if peer is not None:
             self._speakers.forget(name)
+            if self._recorder is not None:
+                self._recorder.end(name)
             await peer.close(reason)
             self._sources_changed(peer)
 
@@ -143,6 +187,7 @@ class Room:
         self._closed = True
         self._task.cancel()
         self._reporting.cancel()
+        await self._stop_recording(reason)
         peers = list(self.peers.values())
         self.peers.clear()
         await asyncio.gather(*(peer.close(reason) for peer in peers))
@@ -260,6 +305,8 @@ class Room:
         if self._speakers.update({stream.peer: stream.source.loudest for stream in mics}, now):
             self._tell("speakers", loudest=self._speakers.loudest, levels=dict(self._speakers.levels))
             self.rewire()
+        if self._recorder is not None:
+            self._recorder.tick()
         self._ticks += 1
         if self._ticks % REPORT_EVERY == 0:
             for peer in list(self.peers.values()):

@@ -5,6 +5,7 @@ import logging
 import os
 import secrets
 from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
 from typing import TypeVar
 
 from media import __version__
@@ -12,6 +13,7 @@ from media.engine import Engine, SocketPlan, ports
 from media.errors import BadRequest, BadSdp, Draining, Full, NoSuchRoom, StaleEpoch, UnknownOperation
 from media.plane.table import Forwarder
 from media.publish import KINDS
+from media.recorder import sweep
 from media.room import Event, Room
 from media.sdp import MAX_SDP_BYTES
 from media.stats import room_stats
@@ -32,9 +34,18 @@ class Worker:
     """Rooms by name, and what may be asked about them."""
 
     def __init__(
-        self, name: str, plan: SocketPlan, capacity: int, max_bitrate: int, forwarder: Forwarder
+        self,
+        name: str,
+        plan: SocketPlan,
+        capacity: int,
+        max_bitrate: int,
+        forwarder: Forwarder,
+        recordings: Path | None = None,
     ) -> None:
-        """Needs a running event loop; raises OSError when no UDP port can be bound."""
+        """Needs a running event loop; raises OSError when no UDP port can be bound.
+
+        `recordings`: the folder whose part with this worker's name is its own; None: nothing is recorded.
+        """
         self.name = name
         self.boot = secrets.token_hex(8)
         self.on_event: Callable[[Event], None] = lambda _event: None
@@ -44,6 +55,8 @@ class Worker:
         self._epochs: dict[str, int] = {}
         self._draining = False
         self._closed = False
+        self._recordings = recordings / name if recordings is not None else None
+        self._left = sweep(self._recordings) if self._recordings is not None else []
         self._engine = Engine(plan, forwarder, max_bitrate)
         self._operations: dict[str, Callable[[Fields], Awaitable[Answer]]] = {
             "room.open": self._open_room,
@@ -55,6 +68,8 @@ class Worker:
             "subscribe.restart": self._restart,
             "candidate": self._candidate,
             "peer.close": self._close_peer,
+            "record": self._record,
+            "record.left": self._record_left,
             "stats": self._stats,
             "fence": self._fence,
             "drain": self._drain,
@@ -186,6 +201,20 @@ class Worker:
     async def _close_peer(self, fields: Fields) -> Answer:
         await self._room(fields).close_peer(_name(fields, "peer"), _text(fields, "reason", ""))
         return {}
+
+    async def _record(self, fields: Fields) -> Answer:
+        """Record {peers}, or end it. Telling it again changes nothing and proves what is on the disk."""
+        room = self._room(fields)
+        if fields.get("on") is not True:
+            return await room.record(None, frozenset())
+        if self._recordings is None:
+            raise BadRequest("this worker has no folder for recordings")
+        peers = _field(fields, "peers", list)
+        return await room.record(self._recordings, frozenset(str(peer)[:MAX_NAME] for peer in peers))
+
+    async def _record_left(self, fields: Fields) -> Answer:
+        """Files an earlier process of this worker left half written, as record.segment events."""
+        return {"files": self._left}
 
     async def _stats(self, fields: Fields) -> Answer:
         rooms = list(self._rooms.values())

@@ -24,7 +24,7 @@ from consilium.commands import Command, ReportRecording, StoreSegment
 from consilium.errors import ConsiliumError
 from consilium.model import RecordingStatus
 from consilium.service import Service
-from consilium.store.tables import recordings
+from consilium.store.tables import recording_answers, recordings
 from media.control import Message
 from signaling.calls import Calls
 from signaling.placement import Placements
@@ -108,25 +108,35 @@ class Recordings:
 
     async def _look(self) -> None:
         rooms = {room for room, one in self._sessions.rooms.items() if one.connections}
-        wished = await self._calls.run(self._running, rooms) if rooms else set()
-        for room in wished:
-            await self._record(room)
-        for room in set(self._on) - wished:
+        wished = await self._calls.run(self._running, rooms) if rooms else {}
+        for room, seats in wished.items():
+            await self._record(room, seats)
+        for room in self._on.keys() - wished.keys():
             self._on.pop(room)
             self._ill.pop(room, None)
             await self._tell(room, on=False)
 
-    def _running(self, rooms: set[UUID]) -> set[UUID]:
-        query = sa.select(recordings.c.consilium_id).where(
-            recordings.c.consilium_id.in_(rooms), recordings.c.status == RecordingStatus.RUNNING
+    def _running(self, rooms: set[UUID]) -> dict[UUID, list[str]]:
+        """Rooms whose recording runs, and the seats that have agreed to it: nobody else is ever recorded."""
+        query = (
+            sa.select(recordings.c.consilium_id, recording_answers.c.seat_id)
+            .join(recording_answers, recording_answers.c.recording_id == recordings.c.id)
+            .where(
+                recordings.c.consilium_id.in_(rooms),
+                recordings.c.status == RecordingStatus.RUNNING,
+                recording_answers.c.agrees,
+            )
         )
+        found: dict[UUID, list[str]] = {}
         with self._service.parts.store.read() as reader:
-            return set(reader.connection.execute(query).scalars())
+            for room, seat in reader.connection.execute(query):
+                found.setdefault(room, []).append(str(seat))
+        return found
 
-    async def _record(self, room: UUID) -> None:
+    async def _record(self, room: UUID, seats: list[str]) -> None:
         at = time.monotonic()
         self._on.setdefault(room, at)
-        answer = await self._tell(room, on=True)
+        answer = await self._tell(room, on=True, peers=seats)
         behind = answer.get("behind") if answer else None
         if isinstance(behind, (int, float)) and behind < ALARM_AFTER:
             self._on[room] = at
@@ -137,10 +147,10 @@ class Recordings:
         elif at - self._on[room] >= ALARM_AFTER or behind is not None:
             await self._health(room, "worker" if behind is None else "disk")
 
-    async def _tell(self, room: UUID, *, on: bool) -> Message:
+    async def _tell(self, room: UUID, **wish: Any) -> Message:
         """The worker's answer {bytes, behind}; empty when there was none."""
         try:
-            return await self._placements.request(room, "record", on=on)
+            return await self._placements.request(room, "record", **wish)
         except ConsiliumError as error:
             log.warning("recording not told", extra={"room": str(room), "reason": error.code})
             return {}

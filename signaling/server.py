@@ -38,6 +38,7 @@ from signaling.calls import Calls
 from signaling.dispatch import Dispatch
 from signaling.drafting import Drafting
 from signaling.placement import Placements
+from signaling.recording import Recordings
 from signaling.rtc import Rtc
 from signaling.session import GRACE, Connection, Room, Sessions
 from signaling.turn import TurnServers
@@ -82,6 +83,7 @@ class Signaling:
         self.rtc = Rtc(service, self.calls, self.sessions, self.placements, self.sio.send)
         turn = TurnServers.configured(settings)
         self.rtc.turn = lambda person: turn.servers(person, now())
+        self.recordings = Recordings(service, self.calls, self.sessions, self.placements, self._to_room)
         self.drafting = Drafting(service, self.calls, self.sessions, self.sio.send)
         self.broadcast = Broadcast(service, self.calls, self.sessions, self.sio.send, self.farewell)
         self.broadcast.on_admitted = self._admitted
@@ -96,7 +98,13 @@ class Signaling:
             "draft.close": self.drafting.close,
             **self.rtc.answers,
         }
-        self.dispatch.follow = {"room.enter": self._entered, "room.leave": self._left}
+        self.dispatch.follow = {
+            "room.enter": self._entered,
+            "room.leave": self._left,
+            "recording.ask": self._recording_changed,
+            "recording.answer": self._recording_changed,
+            "recording.stop": self._recording_changed,
+        }
         self.sio.on_event = self.dispatch.handle
         self.sio.on("connect", self._connect)
         self.sio.on("disconnect", self._disconnect)
@@ -109,6 +117,7 @@ class Signaling:
         for client in self._clients.values():
             self._own(self._dial(client), "dial-media")
         self.placements.start()
+        self.recordings.start()
         await self.broadcast.start()
         self._own(self._upkeep(), "upkeep")
         self._own(self._find_lost(), "find-lost")
@@ -129,6 +138,7 @@ class Signaling:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self.broadcast.close()
+        await self.recordings.close()
         await self.rtc.close()
         await self.placements.close()
         for client in self._clients.values():
@@ -238,6 +248,14 @@ class Signaling:
         """From now on the room's volatile messages reach this socket too."""
         if self.sio.manager.is_connected(connection.sid, "/"):
             await self.sio.enter_room(connection.sid, str(connection.consilium))
+
+    async def _recording_changed(
+        self, connection: Connection, parsed: wire.Parsed, result: dict[str, Any]
+    ) -> None:
+        self.recordings.wake()
+
+    async def _to_room(self, name: str, data: dict[str, Any], room: UUID) -> None:
+        await self.sio.emit(name, data, room=str(room))
 
     async def _left(self, connection: Connection, parsed: wire.Parsed, result: dict[str, Any]) -> None:
         await self.farewell(connection, "left")
@@ -365,7 +383,13 @@ class Signaling:
         }
 
     def _listener(self, address: str) -> Any:
-        return lambda event: self.rtc.worker_event(address, event)
+        def heard(event: Any) -> None:
+            if not self.recordings.worker_event(event):
+                self.rtc.worker_event(address, event)
+            if event.get("event") == "worker.up":
+                self._own(self.recordings.fetch_left(self._clients[address]), "recordings-left")
+
+        return heard
 
     def _own(self, work: Any, name: str) -> None:
         task = asyncio.ensure_future(work)

@@ -15,7 +15,7 @@ from aiohttp import web
 from consilium.service import Service
 from consilium.settings import Settings
 from web import errors, guard, render
-from web.api import calendar, commands, documents, files, finding, health, registry, session
+from web.api import calendar, commands, documents, files, finding, health, recordings, registry, session
 from web.limits import Limits
 from web.pages import consilia, day, directory, own, protocols, requests, room
 from web.pool import Pool
@@ -66,6 +66,7 @@ ROUTES: tuple[Route, ...] = (
     # files
     Route("GET", "/files/{case}/{document}", files.download),
     Route("GET", "/packages/{id}.asice", documents.package),
+    Route("GET", "/recordings/{id}/{segment}", recordings.download),
     Route("GET", "/consilium/{id}.ics", calendar.invitation),
     # machines
     Route("GET", "/health", health.health_json),

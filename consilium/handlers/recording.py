@@ -7,8 +7,8 @@ from uuid import NAMESPACE_URL, uuid5
 
 from consilium import commands as c
 from consilium import events
-from consilium.errors import Conflict
-from consilium.handlers.asker import Table, require_system, tidied
+from consilium.errors import Conflict, Forbidden, NotFound
+from consilium.handlers.asker import Table, person_of, require_system, tidied
 from consilium.handlers.meeting import record
 from consilium.model import GapReason, RecordingSegment
 from consilium.rules import access, recording
@@ -36,6 +36,20 @@ def stop(context: Context, command: c.StopRecording) -> dict[str, Any]:
     access.must_preside(consilium, context.actor.person_id)
     record(context, consilium, recording.stop(consilium, context.at))
     return {}
+
+
+def open_segment(context: Context, command: c.OpenRecording) -> dict[str, Any]:
+    """Raises NotFound for whom there is no such consilium or file, Forbidden for the others of the room."""
+    consilium = context.tx.consilium(command.consilium)
+    person = person_of(context)
+    if not recording.may_open(consilium, person):
+        access.seat_of(consilium, person.id)
+        raise Forbidden("not_your_role", need="chair, secretary")
+    segment = context.tx.find(RecordingSegment, command.segment)
+    if segment is None or segment.consilium_id != consilium.id:
+        raise NotFound(what="recording")
+    record(context, consilium, [events.RecordingOpened(segment=segment.id, digest=segment.digest)])
+    return {"file": segment.file, "digest": segment.digest}
 
 
 def report(context: Context, command: c.ReportRecording) -> dict[str, Any]:
@@ -93,6 +107,7 @@ HANDLERS: Table = {
     c.AskRecording: ask,
     c.AnswerRecording: answer,
     c.StopRecording: stop,
+    c.OpenRecording: open_segment,
     c.ReportRecording: report,
     c.StoreSegment: store,
 }

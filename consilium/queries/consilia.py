@@ -19,12 +19,13 @@ from consilium.model import (
     ConsiliumStatus,
     Person,
     Protocol,
+    RecordingSegment,
     Seat,
 )
 from consilium.queries.shown import case_line, moment, names_of, organisation_names
-from consilium.rules import kinds, protocol, request, schedule
+from consilium.rules import kinds, protocol, recording, request, schedule
 from consilium.store import Reader
-from consilium.store.tables import bodies, cases, consilia, people, protocols, seats
+from consilium.store.tables import bodies, cases, consilia, people, protocols, recording_segments, seats
 
 PAGE = 200
 LIVING = frozenset({ConsiliumStatus.PLANNED, ConsiliumStatus.OPEN})
@@ -106,6 +107,7 @@ def consilium_page(reader: Reader, person: Person, consilium_id: UUID, at: datet
         "body": {"id": str(body.id), "name": body.name, "order_number": body.order_number} if body else None,
         "admission": str(seat.admission) if seat else None,
         "can": allowed(consilium, person),
+        "recordings": _recordings(reader, person, consilium),
         "quorum": _quorum(consilium),
         "agenda": [_agenda_line(reader, person, consilium, item) for item in consilium.agenda],
         "seats": [_seat_line(consilium, one) for one in sorted(consilium.seats, key=lambda one: one.order)],
@@ -124,6 +126,52 @@ def allowed(consilium: Consilium, person: Person) -> list[str]:
         "enter": consilium.seat_of(person.id) is not None and living,
     }
     return [name for name, granted in rights.items() if granted]
+
+
+def _recordings(reader: Reader, person: Person, consilium: Consilium) -> list[dict[str, Any]]:
+    """Every recording with its gaps; its files for whoever may open them."""
+    files = reader.all(
+        RecordingSegment,
+        recording_segments.c.consilium_id == consilium.id,
+        order=(recording_segments.c.began_at, recording_segments.c.file),
+    )
+    opens = recording.may_open(consilium, person)
+    return [
+        {
+            "status": str(one.status),
+            "asked_at": one.asked_at.isoformat(),
+            "started_at": moment(one.started_at),
+            "stopped_at": moment(one.stopped_at),
+            "ground": one.ground,
+            "gaps": [
+                {
+                    "reason": str(gap.reason),
+                    "began_at": moment(gap.began_at),
+                    "ended_at": moment(gap.ended_at),
+                }
+                for gap in recording.gaps(consilium, one)
+            ],
+            "bytes": sum(file.bytes for file in files if file.recording_id == one.id),
+            "files": [_file_line(consilium, file) for file in files if opens and file.recording_id == one.id],
+        }
+        for one in sorted(consilium.recordings, key=lambda one: one.asked_at)
+        if one.started_at is not None
+    ]
+
+
+def _file_line(consilium: Consilium, file: RecordingSegment) -> dict[str, Any]:
+    seat = consilium.seat(file.seat_id)
+    return {
+        "id": str(file.id),
+        "name": seat.name if seat else "",
+        "what": file.what,
+        "began_at": file.began_at.isoformat(),
+        "seconds": round(file.milliseconds / 1000),
+        "bytes": file.bytes,
+        "digest": file.digest,
+        "lost": file.lost,
+        "cut": file.cut,
+    }
 
 
 def _quorum(consilium: Consilium) -> dict[str, int]:

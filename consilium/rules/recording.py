@@ -18,12 +18,14 @@ from consilium.model import (
     Consilium,
     ConsiliumStatus,
     GapReason,
+    Person,
     Recording,
     RecordingAnswer,
     RecordingGap,
     RecordingStatus,
     Seat,
 )
+from consilium.rules import access
 
 LIVE = frozenset({RecordingStatus.ASKED, RecordingStatus.RUNNING, RecordingStatus.PAUSED})
 
@@ -116,6 +118,15 @@ def stop(consilium: Consilium, at: datetime) -> list[Event]:
         gap.ended_at = at
     recording.status, recording.stopped_at = RecordingStatus.STOPPED, at
     return [events.RecordingStopped(recording=recording.id)]
+
+
+def may_open(consilium: Consilium, person: Person) -> bool:
+    """The presiding seat, the secretary, and who coordinates or registers for the organisation that decides."""
+    seat = consilium.seat_of(person.id)
+    if seat is not None and (seat.role == "secretary" or access.presides(consilium, seat)):
+        return True
+    own = person.organisation_id == consilium.organisation_id
+    return own and not {"coordinator", "registrar"}.isdisjoint(person.duties)
 
 
 def present(consilium: Consilium) -> list[Seat]:

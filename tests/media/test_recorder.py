@@ -171,6 +171,18 @@ async def test_a_disk_that_refuses_is_told_and_nothing_raises(tmp_path: Path) ->
     assert recorder.behind() > 0.5
 
 
+async def test_who_comes_back_gets_new_files_beside_the_old_ones(tmp_path: Path) -> None:
+    told: list[dict[str, object]] = []
+    recorder = Recorder(tmp_path / "media-1", "room-1", told.append)
+    for rows in packets(opus_frames(1), 960, video=False)[:10]:
+        recorder.packet("seat-1", "mic", "opus", 0, rows[0])
+    recorder.end("seat-1")
+    for rows in packets(opus_frames(1), 960, video=False)[:10]:
+        recorder.packet("seat-1", "mic", "opus", 0, rows[0])
+    await recorder.close("stopped")
+    assert [event["number"] for event in told if event["event"] == "record.segment"] == [1, 2]
+
+
 async def test_a_codec_that_cannot_be_kept_is_a_gap(tmp_path: Path) -> None:
     told: list[dict[str, object]] = []
     recorder = Recorder(tmp_path / "media-1", "room-1", told.append)

@@ -233,7 +233,13 @@ class Furniture:
         if kind not in self.made:
             home.mkdir()
             service = bootstrap.service(
-                replace(settings, data_dir=home / "var", database_url=address, keys_dir=home / "var" / "seal")
+                replace(
+                    settings,
+                    data_dir=home / "var",
+                    recordings_dir=home / "var" / "recordings",
+                    database_url=address,
+                    keys_dir=home / "var" / "seal",
+                )
             )
             demo.load(service)
             service.parts.close()

@@ -57,6 +57,7 @@ ROUTE_TABLE: dict[tuple[str, str], tuple[int, ...]] = {
     ("GET", "/api/dissent.document/{id}/{dissent}"): (401, 404, 404, 200, 200, 200, 200, 404, 404, 200),
     ("POST", "/api/{name}"): (401, 422, 422, 422, 422, 422, 422, 422, 422, 422),
     ("GET", "/files/{case}/{document}"): (401, 404, 404, 200, 200, 200, 200, 403, 404, 200),
+    ("GET", "/recordings/{id}/{segment}"): (303, 404, 404, 403, 404, 404, 403, 403, 404, 404),
     ("GET", "/packages/{id}.asice"): (401, 404, 404, 404, 404, 404, 404, 404, 404, 404),
     ("GET", "/consilium/{id}.ics"): (303, 404, 404, 200, 200, 200, 200, 200, 404, 200),
     ("GET", "/health"): (503, 503, 503, 503, 503, 503, 503, 503, 503, 503),
@@ -151,6 +152,7 @@ def address(path: str, ids: Ids) -> str:
         "consilia": ids.consilium,
         "consilium": ids.consilium,
         "room": ids.consilium,
+        "recordings": ids.consilium,
         "api": ids.protocol,
     }
     places = {
@@ -158,6 +160,7 @@ def address(path: str, ids: Ids) -> str:
         "{case}": ids.case,
         "{document}": ids.document,
         "{dissent}": ids.dissent,
+        "{segment}": uuid4(),
         "{local_uid}": uuid4(),
         "{name}": "no.such",
     }
