@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 RATES: dict[str, tuple[float, float]] = {
     "viewer.move": (60.0, 120.0),
     "protocol.write": (30.0, 120.0),
-    "media.candidate": (50.0, 200.0),
     "media.view": (5.0, 20.0),
     "chat.send": (2.0, 10.0),
 }

@@ -1,4 +1,4 @@
-"""Offers, answers and candidates between a socket and the room's media worker.
+"""Offers and answers between a socket and the room's media worker.
 
 The peer's name at the worker is the seat's id; who may send what comes from the seat's role, looked up
 in the database at every offer. Nothing of media is kept here but which seat hears about which slots.
@@ -68,7 +68,6 @@ class Rtc:
             "media.publish": self.publish,
             "media.subscribe": self.subscribe,
             "media.answer": self.answer,
-            "media.candidate": self.candidate,
             "media.view": self.view,
             "media.restart": self.restart,
             "media.servers": self.servers,
@@ -118,18 +117,6 @@ class Rtc:
             room, "subscribe.answer", message.epoch, peer=str(seat[0].id), sdp=message.sdp
         )
         return {"slots": _slots(answered.get("slots")), "epoch": message.epoch}
-
-    async def candidate(self, connection: Connection, message: wire.MediaCandidate) -> dict[str, Any]:
-        room, seat = await self._admitted(connection)
-        await self._placements.request(
-            room,
-            "candidate",
-            message.epoch,
-            peer=str(seat[0].id),
-            pc=message.pc,
-            candidate=message.candidate,
-        )
-        return {}
 
     async def view(self, connection: Connection, message: wire.MediaView) -> dict[str, Any]:
         """Comes a few times a second and grants nothing, so the copy of the admission will do."""

@@ -23,7 +23,6 @@ MAX_MESSAGE = 100_000
 
 Sdp = Annotated[str, Meta(max_length=32_768)]
 Unit = Annotated[float, Meta(ge=0, le=1)]
-Pc = Literal["publish", "subscribe"]
 Mid = Annotated[str, Meta(max_length=16)]
 Source = Literal["mic", "camera", "camera2", "screen", "screen2", "screen3"]
 """`camera2` is an instrument (microscope, ultrasound); three screens may be shared at once (RM-13)."""
@@ -96,14 +95,6 @@ class MediaAnswer:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class MediaCandidate:
-    pc: Pc
-    candidate: Annotated[str, Meta(max_length=1_000)]
-    epoch: int
-    mid: Mid | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Tile:
     """How large a slot is drawn, in device pixels, and whether any of it is seen."""
 
@@ -168,7 +159,6 @@ CLIENT: dict[str, type] = {
     "media.publish": MediaPublish,
     "media.subscribe": MediaSubscribe,
     "media.answer": MediaAnswer,
-    "media.candidate": MediaCandidate,
     "media.view": MediaView,
     "media.restart": MediaRestart,
     "media.servers": MediaServers,

@@ -60,7 +60,6 @@ TABLE: dict[str, set[str]] = {
     "media.publish": EVERYBODY,  # an observer's offer is answered, his packets are dropped (media/test_room.py)
     "media.subscribe": EVERYBODY,
     "media.answer": EVERYBODY,
-    "media.candidate": EVERYBODY,
     "media.view": EVERYBODY,
     "media.restart": EVERYBODY,
     "media.servers": EVERYBODY,

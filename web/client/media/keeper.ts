@@ -6,6 +6,8 @@ import type { Link } from "./link";
 export const INTERRUPTED_FOR = 1_500; // milliseconds an interrupted connection may take to come back by itself
 const HEAL_WITHIN = 3_000;
 const CONNECT_WITHIN = 10_000;
+const LOOK_EVERY = 1_000;
+const SILENT_LOOKS = 4; // Chromium's checks of consent are 2.5 s apart, so this long a silence is no pause
 const LOOK_FOR = 2_000;
 
 /** Where connections are asked for: resolves when there is a line, rejects when the room is gone for good. */
@@ -115,7 +117,23 @@ export class Keeper<L extends Link> {
     this.link.value = link;
     before?.close();
     this.watch(link);
+    void this.listen(link);
     this.taken(link);
+  }
+
+  /** The browser takes five seconds and more to call a dead path interrupted: silence is heard sooner. */
+  private async listen(link: L): Promise<void> {
+    let [before, silent] = [0, 0];
+    while (this.link.peek() === link) {
+      await pause(LOOK_EVERY);
+      if (link.state.value !== "connected" || this.healing) continue;
+      const now = await heard(link);
+      silent = now.sure && now.sum === before ? silent + 1 : 0;
+      before = now.sum;
+      if (silent < SILENT_LOOKS) continue;
+      silent = 0;
+      await this.heal();
+    }
   }
 
   private watch(link: L): void {
@@ -155,23 +173,30 @@ export class Keeper<L extends Link> {
 
 type Stat = Record<string, number | string | undefined>;
 
-/** Packets of the pair in use so far, consent checks among them; they come even where nobody speaks. */
-async function heard({ pc }: Link): Promise<number> {
-  let sum = 0;
+/** Fields of a candidate pair that grow with every packet that comes, answers to checks among them where they are told. */
+const GROWING = ["bytesReceived", "packetsReceived", "responsesReceived", "lastPacketReceivedTimestamp"];
+
+/** How far they have grown. Not `sure`: the browser does not tell of its checks, so that silence proves nothing. */
+async function heard({ pc }: Link): Promise<{ sum: number; sure: boolean }> {
+  let [sum, sure] = [0, false];
   (await pc.getStats()).forEach((one: Stat) => {
-    if (one.type === "candidate-pair") sum += Number(one.packetsReceived ?? 0) + Number(one.responsesReceived ?? 0);
+    if (one.type !== "candidate-pair") return;
+    for (const field of GROWING) sum += Number(one[field] ?? 0);
+    sure ||= one.responsesReceived !== undefined;
   });
-  return sum;
+  return { sum, sure };
 }
 
 /** Whether anything comes from the relay within `limit` milliseconds. */
 async function flows(link: Link, limit: number): Promise<boolean> {
-  const before = await heard(link);
+  let { sum: before } = await heard(link);
   for (let waited = 0; waited < limit; waited += 100) {
     await pause(100);
     const { state } = link;
     if (state.value === "failed" || link.pc.connectionState === "closed") return false;
-    if (state.value === "connected" && (await heard(link)) > before) return true;
+    const { sum } = await heard(link);
+    if (state.value === "connected" && sum > before) return true;
+    before = Math.min(before, sum); // pairs that were given up take theirs along
   }
   return false;
 }

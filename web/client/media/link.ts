@@ -1,6 +1,6 @@
-// What both peer connections share: a state, candidates where the relay wants them, one close.
+// What both peer connections share: a state, questions to the relay, one close. The relay is ICE-lite: it hears of the
+// browser's addresses from the browser's checks, so no candidate is ever sent and no gathering waited for.
 import { signal } from "@preact/signals";
-import { pause } from "../live/backoff";
 
 export type LinkName = "publish" | "subscribe";
 export type MediaState = "new" | "connecting" | "connected" | "interrupted" | "failed";
@@ -16,14 +16,7 @@ export interface Described {
   epoch: number;
 }
 
-const GATHER_WITHIN = 300; // milliseconds
-
-/** Names that only the browser's own network can resolve are of no use to the relay. */
-export function usable(candidate: string): boolean {
-  return candidate !== "" && !/\.local\s/.test(candidate);
-}
-
-/** A relay with ICE-lite answers checks and makes none: it wants no candidates, and can be moved to another path. */
+/** A relay that only answers checks follows the browser to another network path when asked to. */
 export function isLite(sdp: string): boolean {
   return /^a=ice-lite\s*$/m.test(sdp);
 }
@@ -37,7 +30,6 @@ export abstract class Link {
   epoch: number | null = null;
   /** Whether an ICE restart is worth a try. */
   lite = false;
-  private held: string[] = [];
   private closed = false;
 
   constructor(
@@ -48,9 +40,6 @@ export abstract class Link {
   ) {
     this.pc = new RTCPeerConnection(configuration);
     this.pc.addEventListener("connectionstatechange", () => this.changed());
-    this.pc.addEventListener("icecandidate", ({ candidate }) => {
-      if (candidate && usable(candidate.candidate)) this.trickle(candidate.candidate);
-    });
   }
 
   /** The same connection over whatever path the network has now. Fails when the relay does not know it any more. */
@@ -69,28 +58,13 @@ export abstract class Link {
     return answer;
   }
 
-  /** The own description. Candidates do not hold it up: they follow one by one, but for the probe's, which come soon. */
-  protected async described(): Promise<string> {
-    for (let waited = 0; this.prefix === "probe" && waited < GATHER_WITHIN && this.pc.iceGatheringState !== "complete"; waited += 50) {
-      await pause(50);
-    }
+  protected described(): string {
     return this.pc.localDescription?.sdp ?? "";
   }
 
-  /** Candidates found before the relay spoke are sent once it has, if it wants them at all. */
   protected answered({ sdp, epoch }: Described): void {
     this.epoch = epoch;
     this.lite = isLite(sdp);
-    for (const candidate of this.held.splice(0)) this.trickle(candidate);
-  }
-
-  private trickle(candidate: string): void {
-    if (this.closed || this.lite || this.prefix === "probe") return;
-    if (this.epoch === null) this.held.push(candidate);
-    else {
-      const message = { pc: this.name, candidate, epoch: this.epoch };
-      this.wire.ask("media.candidate", message).catch(() => undefined); // the browser's own checks still find the way
-    }
   }
 
   private changed(): void {

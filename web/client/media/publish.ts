@@ -64,7 +64,7 @@ export class PublishLink extends Link {
     await this.pc.setLocalDescription(await this.pc.createOffer());
     const sources: Record<string, Source> = {};
     for (const [source, { mid }] of this.transceivers) if (mid !== null) sources[mid] = source;
-    const answer = await this.asked<Described>("publish", { sdp: await this.described(), sources });
+    const answer = await this.asked<Described>("publish", { sdp: this.described(), sources });
     await this.pc.setRemoteDescription({ type: "answer", sdp: answer.sdp });
     this.answered(answer);
     for (const source of this.transceivers.keys()) await this.shape(source, (now) => alone(source, now));

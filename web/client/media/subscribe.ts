@@ -54,7 +54,7 @@ export class SubscribeLink extends Link {
     await this.pc.setRemoteDescription({ type: "offer", sdp: offer.sdp });
     if (this.tracks.size === 0) this.listen();
     await this.pc.setLocalDescription(await this.pc.createAnswer());
-    const { slots } = await this.asked<{ slots: Slot[] }>("answer", { sdp: await this.described(), epoch: offer.epoch });
+    const { slots } = await this.asked<{ slots: Slot[] }>("answer", { sdp: this.described(), epoch: offer.epoch });
     this.answered(offer);
     this.assign(slots, offer.epoch);
   }

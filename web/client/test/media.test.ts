@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { Refused, type Slot } from "../live/wire";
 import { alone, encodings, redFirst, wantedOnly } from "../media/encodings";
 import { Hearing, unheard } from "../media/hearing";
-import { isLite, usable } from "../media/link";
+import { isLite } from "../media/link";
 import { bar } from "../media/meter";
 import { every, only, rungOf, Servers, type Ways } from "../media/servers";
 import { bySeat } from "../media/subscribe";
@@ -23,12 +23,6 @@ test("slots put tracks under their owners, empty slots and unknown lines are lef
   assert.deepEqual(found.get("orlov"), {
     mic: { mid: "0", track: track("a"), paused: null }, screen2: { mid: "1", track: track("b"), paused: "bandwidth" },
   });
-});
-
-test("names that only the own network resolves are not sent to the relay", () => {
-  assert.ok(usable("candidate:1 1 udp 2122260223 10.0.0.7 50000 typ host"));
-  assert.ok(!usable("candidate:1 1 udp 2122260223 1f2e-3d4c.local 50000 typ host"));
-  assert.ok(!usable(""));
 });
 
 test("a relay with ICE-lite is known by its own line, wherever the lines end", () => {

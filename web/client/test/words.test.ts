@@ -23,7 +23,7 @@ function written(): string[] {
 }
 
 /** Events and message names look like keys and are none. */
-const WIRE = /^(room\.(sync|enter|leave|gone|close|ticket)|media\.(candidate|slots|moved|state|layers|view|servers|quality|unheard|unsent))$/;
+const WIRE = /^(room\.(sync|enter|leave|gone|close|ticket)|media\.(slots|moved|state|layers|view|servers|quality|unheard|unsent))$/;
 
 /** Keys put together from a value: what the value can be. */
 const MADE: Record<string, readonly string[]> = {
