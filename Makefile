@@ -12,7 +12,9 @@ DIST := web/static/dist
 
 # Stamps carry digests of what they depend on, so a warm start compares names and nothing else.
 # The folder is in it because an environment that was moved has scripts that point to its old place.
-NEEDS := $(shell (echo $(CURDIR); cat pyproject.toml) | sha256sum | cut -c1-12)
+# So are the compiled forwarder's sources, and whether this machine can compile them.
+NEEDS := $(shell (echo $(CURDIR) $(wildcard /usr/include/openssl/evp.h) $$(command -v gcc); \
+	cat pyproject.toml setup.py media/plane/build.py media/plane/native/*) | sha256sum | cut -c1-12)
 LOCK := $(shell cat $(CLIENT)/package-lock.json 2>/dev/null | sha256sum | cut -c1-12)
 SOURCES := $(shell find $(CLIENT) web/locale -name node_modules -prune -o -type f -print0 2>/dev/null | sort -z \
 	| xargs -0r cat | sha256sum | cut -c1-12)
@@ -63,8 +65,10 @@ bench-media: dev client ## measure the media relay beside Janus (root, ten minut
 preflight:
 	@$(PYTHON) -I consilium/preflight.py run
 
-test-parts:
+test-parts: dev
 	@$(PYTHON) -I consilium/preflight.py tests
+	@$(PY) -c 'import media.plane._fanout' 2>/dev/null || test ! -e /usr/include/openssl/evp.h \
+		|| $(PY) -m pip install --quiet --disable-pip-version-check --no-deps --editable .
 
 dev: preflight $(DEV_STAMP)
 

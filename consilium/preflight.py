@@ -15,6 +15,7 @@ import os
 import shutil
 import subprocess
 import sys
+import sysconfig
 from pathlib import Path
 
 PYTHON = (3, 11)
@@ -23,8 +24,18 @@ FREE_MEGABYTES = 1500
 FREE_MEGABYTES_ONCE_BUILT = 100
 SYSTEM_PATH = "/usr/bin:/usr/sbin:/usr/local/bin:/sbin"
 
-# Debian package -> programs or folders that show it is there, and what stays out of reach without it.
-OPTIONAL = {"openssl": (("openssl",), "consilium demo; проверка пакета / package verification")}
+OPENSSL_HEADER = "/usr/include/openssl/evp.h"
+PYTHON_HEADER = sysconfig.get_paths()["include"] + "/Python.h"
+
+# What stays out of reach -> Debian packages it needs -> programs, folders or files that show they are there.
+OPTIONAL = {
+    "consilium demo; проверка пакета / package verification": {"openssl": ("openssl",)},
+    "быстрая пересылка видео, идёт медленная / fast forwarding of video, a slow one serves": {
+        "gcc": ("gcc", "cc"),
+        "libssl-dev": (OPENSSL_HEADER,),
+        "python3-dev": (PYTHON_HEADER,),
+    },
+}
 TEST_PARTS = {
     "chromium": (("chromium",), "needs_chromium"),
     "firefox-esr": (("firefox-esr", "firefox"), "needs_firefox"),
@@ -32,6 +43,9 @@ TEST_PARTS = {
     "redis-server": (("redis-server",), "needs_redis"),
     "coturn": (("turnserver",), "needs_coturn"),
     "openssl": (("openssl",), "needs_openssl"),
+    "gcc": (("gcc",), "needs_compiler"),
+    "libssl-dev": ((OPENSSL_HEADER,), "needs_compiler"),
+    "python3-dev": ((PYTHON_HEADER,), "needs_compiler"),
 }
 
 
@@ -50,9 +64,10 @@ def check_machine() -> int:
         )
     for sentence in sentences:
         say(sentence)
-    for package, (programs, loss) in OPTIONAL.items():
-        if not found(programs):
-            say(f"Без {package} не работает / not available: {loss}. apt install -y {package}")
+    for loss, needs in OPTIONAL.items():
+        lacking = " ".join(package for package, signs in needs.items() if not found(signs))
+        if lacking:
+            say(f"Без {lacking} не работает / not available: {loss}. apt install -y {lacking}")
     return 1 if sentences else 0
 
 
@@ -127,10 +142,10 @@ def install(packages: list[str]) -> None:
         subprocess.run(["apt-get", "-qq", *command], env=environment, check=False, stdout=subprocess.DEVNULL)
 
 
-def found(programs: tuple[str, ...]) -> bool:
-    """Whether one of these is a program on PATH or in the system's folders, or an existing folder."""
+def found(signs: tuple[str, ...]) -> bool:
+    """Whether one of these is a program on PATH or in the system's folders, or an existing path from the root."""
     path = os.environ.get("PATH", "") + ":" + SYSTEM_PATH
-    return any(Path(one).is_dir() or shutil.which(one, path=path) for one in programs)
+    return any(Path(one).exists() if one.startswith("/") else shutil.which(one, path=path) for one in signs)
 
 
 def say(text: str) -> None:

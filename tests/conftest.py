@@ -29,6 +29,11 @@ def official_files() -> Path | None:
     return folder if (folder / "nsi").is_dir() else None
 
 
+def compiler() -> str | None:
+    """gcc, where it has the headers that the compiled forwarder includes."""
+    return services.program("gcc") if Path("/usr/include/openssl/evp.h").exists() else None
+
+
 # Marker -> how to find the part, and what to do when it is missing.
 PARTS: dict[str, tuple[Callable[[], object], str]] = {
     "needs_chromium": (lambda: services.program("chromium", "chromium-browser"), "apt install chromium"),
@@ -37,6 +42,7 @@ PARTS: dict[str, tuple[Callable[[], object], str]] = {
     "needs_redis": (lambda: services.program("redis-server"), "apt install redis-server"),
     "needs_coturn": (lambda: services.program("turnserver"), "apt install coturn"),
     "needs_openssl": (lambda: services.program("openssl"), "apt install openssl"),
+    "needs_compiler": (compiler, "apt install gcc libssl-dev python3-dev"),
     "needs_semd": (official_files, "set CONSILIUM_SEMD_DIR to the folder with nsi/ and guides/"),
 }
 

@@ -8,6 +8,8 @@ import pytest
 from consilium import preflight
 from tests.conftest import ROOT
 
+(VIDEO,) = [loss for loss in preflight.OPTIONAL if "video" in loss]
+
 
 @pytest.fixture
 def machine(tmp_path, monkeypatch):
@@ -16,6 +18,9 @@ def machine(tmp_path, monkeypatch):
     programs.mkdir()
     monkeypatch.setenv("PATH", str(programs))
     monkeypatch.setattr(preflight, "SYSTEM_PATH", str(programs))
+    # Headers lie where they lie: here a program stands for each.
+    monkeypatch.setitem(preflight.OPTIONAL[VIDEO], "libssl-dev", ("evp.h",))
+    monkeypatch.setitem(preflight.OPTIONAL[VIDEO], "python3-dev", ("Python.h",))
 
     def put(name: str, says: str = "") -> None:
         (programs / name).write_text(f"#!/bin/sh\necho {says}\n")
@@ -34,18 +39,20 @@ def test_an_optional_part_is_named_with_what_is_lost_and_stops_nothing(machine, 
     machine("node", "v20.1.0")
     machine("npm")
     assert preflight.main(["preflight", "run"]) == 0
-    assert "apt install -y openssl" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "apt install -y openssl" in said
+    assert "apt install -y gcc libssl-dev python3-dev" in said
 
 
 def test_a_complete_machine_says_nothing(machine, capsys):
-    for name in ("node", "npm", "openssl"):
+    for name in ("node", "npm", "openssl", "gcc", "evp.h", "Python.h"):
         machine(name, "v22.0.0")
     assert preflight.main(["preflight", "run"]) == 0
     assert capsys.readouterr().err == ""
 
 
 def test_an_old_node_is_one_sentence(machine, capsys):
-    for name in ("node", "npm", "openssl"):
+    for name in ("node", "npm", "openssl", "gcc", "evp.h", "Python.h"):
         machine(name, "v18.19.0")
     assert preflight.main(["preflight", "run"]) == 1
     said = capsys.readouterr().err
