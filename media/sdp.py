@@ -107,7 +107,8 @@ def read(text: str, max_sections: int) -> Description:
     session, parts = _split(text, max_sections)
     if not parts:
         raise BadSdp("no m-lines")
-    sections = tuple(_section(part) for part in parts)
+    alike = _Alike()
+    sections = tuple(_section(part, alike) for part in parts)
     bundled = [section for section in sections if not section.rejected]
     if not bundled:
         raise BadSdp("every m-line is rejected")
@@ -184,7 +185,15 @@ def _fingerprint(value: str) -> tuple[str, str]:
     return f"sha-{match[1]}", match[2].upper()
 
 
-def _section(part: _Lines) -> Section:
+@dataclass(slots=True)
+class _Alike:
+    """M-lines of one description that say the same of codecs and extensions are read once."""
+
+    formats: dict[tuple[str, ...], tuple[Format, ...]] = field(default_factory=dict)
+    extensions: dict[tuple[str, ...], dict[str, tuple[int, str]]] = field(default_factory=dict)
+
+
+def _section(part: _Lines, alike: _Alike) -> Section:
     words = part.head.split(" ")
     if len(words) < 4 or len(words) > 3 + MAX_FORMATS:
         raise BadSdp("an m-line without formats, or with too many")
@@ -210,12 +219,26 @@ def _section(part: _Lines) -> Section:
         kind=kind,
         rejected=False,
         direction=direction,
-        formats=_formats(formats, part),
-        extensions=_extensions(part),
+        formats=_formats_alike(formats, part, alike),
+        extensions=_extensions_alike(part, alike),
         rids=rids,
         ssrcs={} if rids else _ssrcs(part),
         reduced_size="rtcp-rsize" in part.attributes,
     )
+
+
+def _formats_alike(numbers: list[str], part: _Lines, alike: _Alike) -> tuple[Format, ...]:
+    key = (*numbers, "", *part.all("rtpmap"), "", *part.all("fmtp"), "", *part.all("rtcp-fb"))
+    if (found := alike.formats.get(key)) is None:
+        found = alike.formats[key] = _formats(numbers, part)
+    return found
+
+
+def _extensions_alike(part: _Lines, alike: _Alike) -> dict[str, tuple[int, str]]:
+    key = tuple(part.all("extmap"))
+    if (found := alike.extensions.get(key)) is None:
+        found = alike.extensions[key] = _extensions(part)
+    return found
 
 
 def _formats(numbers: list[str], part: _Lines) -> tuple[Format, ...]:
@@ -269,8 +292,11 @@ def _extensions(part: _Lines) -> dict[str, tuple[int, str]]:
 def _check_extensions(sections: list[Section]) -> None:
     """Bundled m-lines share their packets' header: a number means one thing (RFC 8843, section 15.1.1)."""
     meaning: dict[int, str] = {}
-    for section in sections:
-        for uri, (number, _) in section.extensions.items():
+    different = {
+        id(section.extensions): section.extensions for section in sections
+    }  # alike ones are the same
+    for extensions in different.values():
+        for uri, (number, _) in extensions.items():
             if meaning.setdefault(number, uri) != uri:
                 raise BadSdp(f"header extension {number} means two things")
 
