@@ -7,13 +7,16 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
+from playwright.async_api import Browser, async_playwright
 
 from bench.network import Conditions, Link, Side
+from tests import services
 
 # Answers every datagram with itself.
 _ECHO = """
@@ -53,6 +56,45 @@ def link(conditions: Conditions | None = None) -> Iterator[Link]:
         refuse(f"network namespaces and TUN: run as root; {str(error).splitlines()[-1]}")
     with made:
         yield made
+
+
+# What a browser asks for itself goes to a closed port; everything a page may ask is left as it is.
+_QUIET = "MAP accounts.* 127.0.0.1:9, MAP update.* 127.0.0.1:9, MAP clients*.* 127.0.0.1:9"
+CHROMIUM_FLAGS = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    f"--host-resolver-rules={_QUIET}",
+    "--autoplay-policy=no-user-gesture-required",
+    "--use-fake-ui-for-media-stream",
+    "--use-fake-device-for-media-stream=fps=10",
+    # The servers beyond the link have certificates of their own making.
+    "--ignore-certificate-errors",
+)
+
+
+def executable(made: Link, side: Side, path: str, folder: Path) -> Path:
+    """A program in `folder` that is `path` with the network of this side, for whoever starts programs by name."""
+    wrapper = folder / f"{Path(path).name}-{side}"
+    wrapper.write_text(f'#!/bin/sh\nexec {" ".join(made.command(side, [path]))} "$@"\n')
+    wrapper.chmod(0o755)
+    return wrapper
+
+
+@asynccontextmanager
+async def chromium(made: Link, folder: Path) -> AsyncIterator[Browser]:
+    """A Chromium whose network is the near side."""
+    program = executable(made, "near", str(services.program("chromium", "chromium-browser")), folder)
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=program, args=list(CHROMIUM_FLAGS))
+        try:
+            yield browser
+        finally:
+            await browser.close()
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,7 @@
 // What a browser does with the relay, small enough to be driven from Python.
 window.rig = {
   sending: null, receiving: null,
+  configuration: {iceServers: [], bundlePolicy: "max-bundle"},
 
   // Candidates as they come, for Python to carry to the relay.
   collect(pc) {
@@ -17,7 +18,7 @@ window.rig = {
   async publish() {
     const stream = await navigator.mediaDevices.getUserMedia(
       {audio: true, video: {width: 320, height: 180, frameRate: 10}});
-    this.sending = this.collect(new RTCPeerConnection({iceServers: [], bundlePolicy: "max-bundle"}));
+    this.sending = this.collect(new RTCPeerConnection(this.configuration));
     this.sending.addTransceiver(stream.getAudioTracks()[0], {direction: "sendonly"});
     this.sending.addTransceiver(stream.getVideoTracks()[0], {direction: "sendonly"});
     return this.offer();
@@ -41,7 +42,7 @@ window.rig = {
   async answered(sdp) { await this.sending.setRemoteDescription({type: "answer", sdp}); return true; },
 
   async subscribe(sdp) {
-    this.receiving = this.collect(new RTCPeerConnection({iceServers: [], bundlePolicy: "max-bundle"}));
+    this.receiving = this.collect(new RTCPeerConnection(this.configuration));
     this.receiving.ontrack = ({track}) => {
       const element = document.createElement(track.kind);
       element.autoplay = true;
@@ -63,5 +64,17 @@ window.rig = {
       }
     }
     return byMid;
+  },
+
+  // Connection -> the way of its chosen pair: direct, or how the browser speaks to its TURN server.
+  async ways() {
+    const found = {};
+    for (const name of ["sending", "receiving"].filter((one) => this[one])) {
+      const reports = await this[name].getStats();
+      const transport = [...reports.values()].find((one) => one.type === "transport");
+      const own = reports.get(reports.get(transport.selectedCandidatePairId)?.localCandidateId);
+      if (own) found[name] = own.candidateType === "relay" ? own.relayProtocol : "direct";
+    }
+    return found;
   },
 };
