@@ -123,6 +123,9 @@ class Downstream:
 
     # --- what is measured ---------------------------------------------------------------------
 
+    def reported(self, slot: Slot) -> Reported | None:
+        return self._reported.get(slot.ssrc)
+
     def received(self, slot: Slot) -> int | None:
         """Extended highest sequence number he reported for a slot."""
         reported = self._reported.get(slot.ssrc)

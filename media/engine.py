@@ -9,7 +9,8 @@ from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
 from media.aiortc_seam import RelayCertificate
-from media.plane.table import Address, Forwarder, Layer, Leg, Slot, Source
+from media.plane.table import Address, Forwarder, Layer, Leg, LegCounters, Slot, Source
+from media.stats import Totals
 
 if TYPE_CHECKING:  # these import Engine from here
     from media.link import Link
@@ -42,6 +43,7 @@ class Engine:
         self.streams: dict[Source, Stream] = {}
         self.subscribes: dict[Leg, Subscribe] = {}
         self._links: dict[Leg, Link] = {}
+        self._totals = Totals()
         sockets = [one for one in map(_bound, plan.addresses, [plan.port] * len(plan.addresses)) if one]
         if not sockets:
             raise OSError(f"no UDP port {plan.port or ''} on {', '.join(plan.addresses)}")
@@ -56,10 +58,20 @@ class Engine:
         """Idempotent; nothing of this leg is told any more."""
         if self._links.pop(leg, None) is None:
             return
+        self.forwarder.refresh([leg])
+        self._totals.ended(leg.counters)
         for source in leg.sources:
             self.streams.pop(source, None)
         self.subscribes.pop(leg, None)
         self.forwarder.remove_leg(leg)
+
+    def totals(self) -> LegCounters:
+        """Of all connections that are and were; as of the last `Forwarder.refresh`."""
+        return self._totals.with_those(leg.counters for leg in self._links)
+
+    @property
+    def legs(self) -> int:
+        return len(self._links)
 
     def close(self) -> None:
         """Idempotent. The sockets are closed."""
@@ -90,7 +102,7 @@ class Engine:
 
     def gap(self, layer: Layer) -> None:
         if (stream := self.streams.get(layer.source)) is not None:
-            stream.publish.on_gap(stream, layer)
+            stream.publish.upstream.gap(layer)
 
     def voice(self, source: Source) -> None:
         if (stream := self.streams.get(source)) is not None:
@@ -98,7 +110,7 @@ class Engine:
 
     def keyframe_wanted(self, layer: Layer) -> None:
         if (stream := self.streams.get(layer.source)) is not None:
-            stream.ask_keyframe(layer)
+            stream.publish.upstream.keyframe(layer)
 
     def switched(self, slot: Slot) -> None:
         if (link := self.subscribes.get(slot.leg)) is not None:

@@ -55,8 +55,17 @@ class Health:
         self._unsent: dict[str, float] = {}
         self._looked = 0.0
 
-    def record(self, peer: str, now: float) -> Record:
-        return self._records.setdefault(peer, Record(now))
+    def arrived(self, peer: str, now: float, *, receives: bool = False) -> None:
+        """A connection of his begins; those he receives on are counted."""
+        self._records.setdefault(peer, Record(now)).connections += receives
+
+    def ended(
+        self, peer: str, *, upstream: Upstream | None = None, downstream: Downstream | None = None
+    ) -> None:
+        """A connection of his ends while he stays."""
+        record = self._records.get(peer)
+        if record is not None:
+            record.ended(upstream=upstream, downstream=downstream)
 
     def look(self, peers: Collection[str], gone: Collection[str], late: float, now: float) -> list[Event]:
         """Every LOOK_EVERY, after `refresh`: what is to be told.
@@ -170,7 +179,9 @@ class Health:
 
     def _treat(self, receiver: Receiver, slot: Slot, sender: str, action: Action, now: float) -> list[Event]:
         source = slot.source
-        self.record(receiver.peer, now).unheard += 1
+        record = self._records.get(receiver.peer)
+        if record is not None:
+            record.unheard += 1
         if action == "reconnected":
             self._forwarder.connect(slot, None, 0)
             self._forwarder.connect(slot, source, 0)

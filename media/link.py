@@ -90,6 +90,10 @@ class Link:
         if self.state == "connected" and now - self.leg.last_heard > SILENT_AFTER:
             self._end("failed", "silent")
 
+    def fail(self, reason: str) -> None:
+        """Give the connection up, so that the browser makes another."""
+        self._end("failed", reason)
+
     def send_rtcp(self, data: bytes) -> None:
         """Protect and send a compound RTCP packet; dropped when there are no keys or no pair."""
         if self.dtls.keys is not None and not self._closed:

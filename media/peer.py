@@ -5,7 +5,6 @@ offers, what it receives is a pool of slots that never changes.
 """
 
 import asyncio
-import time
 from dataclasses import dataclass, field
 
 from media.link import Link
@@ -33,11 +32,18 @@ class Peer:
         async with self.lock:
             await asyncio.gather(*(link.close(reason) for link in self.links()))
 
-    def tick(self) -> None:
-        now = time.monotonic()
+    @property
+    def gone(self) -> bool:
+        """A connection of his has ended by itself and was not replaced yet."""
+        return any(link.closed for link in self.links())
+
+    def check_silence(self, now: float) -> None:
         for link in self.links():
             link.check_silence(now)
-        if self.publish is not None:
-            self.publish.report()
-        if self.subscribe is not None:
-            self.subscribe.ask_missing_keyframes(now)
+
+    def report(self) -> None:
+        """Once a second, after `Forwarder.refresh`."""
+        if self.publish is not None and not self.publish.closed:
+            self.publish.upstream.report()
+        if self.subscribe is not None and not self.subscribe.closed:
+            self.subscribe.report()

@@ -2,19 +2,17 @@
 
 import asyncio
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from functools import partial
+from dataclasses import dataclass
 
-from media import answer, feedback, sdp
+from media import answer, sdp
 from media.answer import Line
 from media.describe import extensions_of
 from media.engine import Engine
 from media.errors import BadRequest, BadSdp
 from media.link import Link
-from media.plane.table import SOURCES, Kind, Layer, Slot, Source
+from media.plane.table import SOURCES, Kind, Layer, Source
 from media.recorder import Recorder
-from media.repair import KeyframeRequests, Requests, pack_nack, pack_pli
-from media.twcc import TransportFeedback
+from media.upstream import Upstream
 
 KINDS: dict[str, Kind] = {
     "mic": "audio",
@@ -33,16 +31,13 @@ EXTENSIONS = ("mid", "rid", "repaired_rid", "level", "send_time", "orientation",
 class Stream:
     """A source with what the relay knows of it beyond the packet path.
 
-    sends: the offer's direction; live: it flows and the room has been told; slots: where it is shown
+    sends: the offer's direction; live: it flows and the room has been told
     """
 
     publish: "Publish"
     source: Source
     sends: bool = True
     live: bool = False
-    slots: set[Slot] = field(default_factory=set)
-    receptions: dict[Layer, feedback.Reception] = field(default_factory=dict)
-    keyframes: dict[Layer, KeyframeRequests] = field(default_factory=dict)
 
     @property
     def peer(self) -> str:
@@ -60,14 +55,6 @@ class Stream:
     def last_packet(self) -> float:
         return max(layer.last_packet for layer in self.source.layers)
 
-    def ask_keyframe(self, layer: Layer) -> None:
-        if (requests := self.keyframes.get(layer)) is not None:
-            requests.ask()
-
-    def best_layer(self) -> int:
-        """The highest that flows."""
-        return max((place for place, one in enumerate(self.source.layers) if one.flowing), default=0)
-
 
 class Publish(Link):
     """What a person sends."""
@@ -78,16 +65,23 @@ class Publish(Link):
         peer: str,
         on_state: Callable[[str, str], None],
         on_first: Callable[[Stream], None],
+        on_voice: Callable[[Stream], None],
     ) -> None:
         super().__init__(engine, peer, "publish", on_state)
         self.streams: dict[str, Stream] = {}  # by MID
         self.ufrag = ""
         self.transport_cc = False
-        self._twcc = TransportFeedback(self.local_ssrc)
+        self.upstream = Upstream(
+            self.leg,
+            engine.forwarder,
+            self.send_rtcp,
+            asyncio.get_running_loop().call_later,
+            ssrc=self.local_ssrc,
+            ceiling=engine.max_bitrate,
+        )
         self._on_first = on_first
+        self._on_voice = on_voice
         self._recorder: Recorder | None = None
-        self._later = asyncio.get_running_loop().call_later
-        self._requests = Requests(engine.forwarder.missing, self._ask_again, lambda: None, self._later)
 
     @property
     def sources(self) -> dict[str, Source]:
@@ -116,6 +110,7 @@ class Publish(Link):
             self.ice.restart()
         self.ufrag = offer.ufrag
         self.transport_cc = self.engine.transport_cc and answer.offers_transport_cc(lines.values())
+        self.upstream.transport_cc = self.transport_cc
         self._update_leg(lines)
         self._update_streams(lines, names)
         self.permit(may)
@@ -130,28 +125,14 @@ class Publish(Link):
         for stream in self.streams.values():
             self._open(stream, allowed=stream.sends and stream.name in may)
 
-    def report(self) -> None:
-        """Receiver report to the publisher, once a second while he sends."""
-        if any(stream.live for stream in self.streams.values()):
-            self.send_rtcp(feedback.receiver_report(self))
-
-    def report_arrivals(self) -> None:
-        """Transport-wide feedback, several times a second."""
-        if self.transport_cc and not self.closed:
-            for packet in self._twcc.build(self.engine.forwarder.take_arrivals(self.leg)):
-                self.send_rtcp(packet)
-
     def shut(self) -> None:
         """Nothing of this connection is forwarded any more."""
         for stream in self.streams.values():
             self._open(stream, allowed=False)
 
     async def close(self, reason: str) -> None:
+        self.upstream.close()
         await super().close(reason)
-        for stream in self.streams.values():
-            for requests in stream.keyframes.values():
-                requests.close()
-        self._requests.close()
 
     # --- what the packet path tells -------------------------------------------------------------------
 
@@ -159,12 +140,10 @@ class Publish(Link):
         if not self.closed:
             self._on_first(stream)
 
-    def on_gap(self, stream: Stream, layer: Layer) -> None:
-        if not self.closed:
-            self._requests.gap(layer)
-
     def on_voice(self, stream: Stream) -> None:
         """Somebody begins to speak."""
+        if not self.closed:
+            self._on_voice(stream)
 
     def on_tapped(self, stream: Stream, layer: int, packet: bytes) -> None:
         """A packet of a source that is recorded."""
@@ -188,24 +167,13 @@ class Publish(Link):
         for stream in self.streams.values():
             if stream.kind == "video" and name in {"", stream.name}:
                 for layer in stream.source.layers:
-                    stream.ask_keyframe(layer)
+                    self.upstream.keyframe(layer)
 
     def take_rtcp(self, data: bytes) -> None:
-        feedback.on_publisher_rtcp(self, data)
-
-    def find(self, ssrc: int) -> tuple[Stream, Layer] | None:
-        """The layer that has this media SSRC."""
-        for stream in self.streams.values():
-            for layer in stream.source.layers:
-                if layer.ssrc == ssrc:
-                    return stream, layer
-        return None
+        if not self.upstream.rtcp(data):
+            self.drops["bad_rtcp"] += 1
 
     # --- inside ---------------------------------------------------------------------------------------
-
-    def _ask_again(self, layer: Layer, lost: list[int]) -> None:
-        if layer.ssrc:
-            self.send_rtcp(pack_nack(self.local_ssrc, layer.ssrc, lost))
 
     def _check_lines(self, lines: Mapping[str, Line], names: dict[str, str]) -> None:
         """An m-line stays what it is for the life of a connection."""
@@ -242,9 +210,6 @@ class Publish(Link):
         source.layers = [Layer(source, rid) for rid in line.section.rids or ("",)]
         _announce(source, line)
         stream = Stream(self, source)
-        for layer in source.layers:
-            stream.keyframes[layer] = KeyframeRequests(partial(self._picture_loss, layer), self._later)
-            stream.receptions[layer] = feedback.Reception()
         self.streams[mid] = stream
         self.engine.streams[source] = stream
         self.leg.sources.append(source)
@@ -271,10 +236,6 @@ class Publish(Link):
             stream.source.open = allowed
             if not self.closed:
                 self.engine.forwarder.update_source(stream.source)
-
-    def _picture_loss(self, layer: Layer) -> None:
-        if layer.ssrc:
-            self.send_rtcp(pack_pli(self.local_ssrc, layer.ssrc))
 
 
 def _check_names(lines: Mapping[str, Line], names: dict[str, str]) -> None:

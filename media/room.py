@@ -1,29 +1,38 @@
-"""A room: who is in it, which source is in which slot, who is loudest."""
+"""A room: who is in it, and the clock by which everything that is measured is looked at.
+
+What people receive is decided by `stage`, how they fare by `health`; this file negotiates, and tells.
+"""
 
 import asyncio
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 from media import sdp
 from media.engine import Engine
 from media.errors import NoSuchPeer
+from media.health import Health
+from media.layers import Tile
 from media.link import Link
 from media.peer import Peer
+from media.plane.table import Layer, Leg
 from media.publish import Publish, Stream
 from media.recorder import Recorder
-from media.slots import assign, rank
-from media.speakers import Speakers
-from media.subscribe import Subscribe, View
+from media.stage import Publisher, Receiver, Row, Stage
+from media.subscribe import Subscribe
 
 Event = dict[str, object]
 Answer = dict[str, object]
 
-TICK = 0.2  # seconds; the rate of `speakers` events
-ARRIVALS_EVERY = 0.1  # seconds between transport-wide reports
-REPORT_EVERY = 5  # ticks
+BEAT = 0.1  # seconds; transport-wide feedback
+LEVELS = 2  # beats; the rate of `speakers` events
+LOOK = 4  # beats; layers, links, quality
+REPORT = 8  # beats; RTCP reports
 IDLE_AFTER = 5.0  # seconds without a packet after which a source has stopped
+IDLE_IMAGE_AFTER = 12.0  # a screen that stands still says little
+LAYER_IDLE_AFTER = 2.0  # a layer, while others of the same source flow
+LATE_FOR = 4.0  # seconds the worst lateness of the clock is remembered
 
 logger = logging.getLogger(__name__)
 
@@ -38,15 +47,16 @@ class Room:
         self.epoch = epoch
         self.echo = echo
         self.peers: dict[str, Peer] = {}
+        self.stage = Stage(engine.forwarder, echo=echo)
+        self.health = Health(self.stage, engine.forwarder, self._rebuild)
         self._engine = engine
         self._emit = emit
-        self._speakers = Speakers()
         self._closed = False
         self._recorder: Recorder | None = None
         self._consenting: frozenset[str] = frozenset()
-        self._ticks = 0
+        self._beats = 0
+        self._late = (0.0, 0.0)  # seconds, when
         self._task = asyncio.create_task(self._run())
-        self._reporting = asyncio.create_task(self._report())
 
     # --- requests -----------------------------------------------------------------------------
 
@@ -70,14 +80,7 @@ class Room:
             link = peer.publish
             fresh = link is None
             if link is None:
-                link = Publish(
-                    self._engine,
-                    name,
-                    lambda state, reason: self._on_state(peer, link, state, reason),
-                    self._started,
-                )
-                peer.publish = link
-                link.record(self._recorder_of(name))
+                link = self._new_publish(peer)
             peer.may = may
             try:
                 answer = link.answer(read, names, may)
@@ -105,8 +108,9 @@ class Room:
             link = Subscribe(
                 self._engine,
                 name,
+                self.stage,
                 lambda state, reason: self._on_state(peer, link, state, reason),
-                self.rewire,
+                lambda: self._ready(link),
             )
             peer.subscribe = link
             link.expect_connection()
@@ -118,15 +122,35 @@ class Room:
         async with peer.lock:
             return self._receiving(peer).restart()
 
-    async def accept(self, name: str, answer: str) -> View:
+    async def accept(self, name: str, answer: str) -> list[Row]:
         read = sdp.read(answer, sdp.MAX_SUBSCRIBE_SECTIONS)
         peer = self.peer(name)
         async with peer.lock:
             link = self._receiving(peer)
             link.accept(read)
-            self._assign(peer, link)
-            link.told = link.view()
-            return link.told
+            receiver = self.stage.receivers.get(name)
+            if receiver is None or receiver.leg is not link.leg:
+                receiver = Receiver(name, link.leg, link.downstream)
+                self.stage.receivers[name] = receiver
+                self.health.arrived(name, time.monotonic(), receives=True)
+            self.stage.place(receiver, time.monotonic())
+            return receiver.told
+
+    def view(self, name: str, tiles: Mapping[str, Tile]) -> list[Row]:
+        """What his page shows of the video slots; MIDs that are not named stay as they were."""
+        self.peer(name)
+        receiver = self.stage.receivers.get(name)
+        if receiver is None:
+            return []
+        receiver.tiles.update(tiles)
+        self.stage.place(receiver, time.monotonic())
+        return receiver.told
+
+    def unheard(self, name: str, sender: str) -> None:
+        """His page hears nothing of `sender`, whose microphone is said to be on."""
+        self.peer(name)
+        for event in self.health.complain(name, sender, time.monotonic()):
+            self._tell(**event)
 
     async def record(self, root: Path | None, consenting: frozenset[str]) -> Answer:
         """Record these people below this folder, nobody else; None ends it. Proves what was written so far."""
@@ -175,7 +199,7 @@ class Room:
     async def close_peer(self, name: str, reason: str) -> None:
         peer = self.peers.pop(name, None)
         if peer is not None:
-            self._speakers.forget(name)
+            self._leaves(name)
             if self._recorder is not None:
                 self._recorder.end(name)
             await peer.close(reason)
@@ -184,25 +208,37 @@ class Room:
     async def close(self, reason: str) -> None:
         if self._closed:
             return
+        for name in self.peers:
+            self._leaves(name)
         self._closed = True
         self._task.cancel()
-        self._reporting.cancel()
         await self._stop_recording(reason)
         peers = list(self.peers.values())
         self.peers.clear()
         await asyncio.gather(*(peer.close(reason) for peer in peers))
 
-    # --- routing ------------------------------------------------------------------------------
-
     def rewire(self) -> None:
         """Look again at what everybody should receive."""
-        for peer in list(self.peers.values()):
-            link = peer.subscribe
-            if link is not None and link.answered and not link.closed:
-                self._assign(peer, link)
-                if link.told != (view := link.view()):
-                    link.told = view
-                    self._tell("slots", peer=peer.id, slots=view)
+        self._told(self.stage.rewire(time.monotonic()))
+
+    def legs(self) -> list[Leg]:
+        return [link.leg for peer in self.peers.values() for link in peer.links() if not link.closed]
+
+    # --- connections --------------------------------------------------------------------------
+
+    def _new_publish(self, peer: Peer) -> Publish:
+        link = Publish(
+            self._engine,
+            peer.id,
+            lambda state, reason: self._on_state(peer, link, state, reason),
+            self._started,
+            self._voice,
+        )
+        peer.publish = link
+        link.record(self._recorder_of(peer.id))
+        self.stage.publish(Publisher(peer.id, link.leg, link.upstream))
+        self.health.arrived(peer.id, time.monotonic())
+        return link
 
     @staticmethod
     def _receiving(peer: Peer) -> Subscribe:
@@ -210,41 +246,17 @@ class Room:
             raise NoSuchPeer(f"{peer.id} has no subscribe connection")
         return peer.subscribe
 
-    def _assign(self, peer: Peer, link: Subscribe) -> None:
-        live = [stream for stream in self._live() if (stream.peer == peer.id) == self.echo]
-        voices: dict[str, int] = {}
-        for kind in ("audio", "video"):
-            slots = [slot for slot in link.slots if slot.kind == kind]
-            ranking = rank([stream for stream in live if stream.kind == kind], self._speakers.spoke_at)
-            placed = assign([link.shown.get(slot) for slot in slots], ranking, voices)
-            voices = {stream.peer: index for index, stream in enumerate(placed) if stream is not None}
-            for slot, stream in zip(slots, placed, strict=True):
-                if link.shown.get(slot) is not stream:
-                    link.show(slot, stream)
+    def _ready(self, link: Subscribe) -> None:
+        """Packets may flow: what was asked for before was asked in vain."""
+        self._engine.forwarder.refresh([link.leg])
+        for slot in link.leg.slots:
+            if slot.waiting:
+                self.stage.keyframe(slot)
 
-    def _live(self) -> list[Stream]:
-        return [s for peer in self.peers.values() for s in peer.streams() if s.source.open and s.live]
-
-    def _sources_changed(self, peer: Peer) -> None:
-        for stream in peer.streams():
-            if stream.live and not stream.source.open:
-                self._stopped(stream)
-        self.rewire()
-
-    def _started(self, stream: Stream) -> None:
-        if not stream.live:
-            stream.live = True
-            self._tell("source", peer=stream.peer, source=stream.name, state="started")
-            self.rewire()
-
-    def _stopped(self, stream: Stream) -> None:
-        stream.live = False
-        for layer in stream.source.layers:
-            self._engine.forwarder.rest(layer)
-        for slot in list(stream.slots):
-            if (receiver := self._engine.subscribes.get(slot.leg)) is not None:
-                receiver.show(slot, None)
-        self._tell("source", peer=stream.peer, source=stream.name, state="stopped")
+    def _rebuild(self, receiver: Receiver) -> None:
+        peer = self.peers.get(receiver.peer)
+        if peer is not None and peer.subscribe is not None:
+            peer.subscribe.fail("unheard")
 
     def _forget_if_empty(self, peer: Peer) -> None:
         if not peer.links() and self.peers.get(peer.id) is peer:
@@ -256,69 +268,145 @@ class Room:
         elif link is peer.subscribe:
             peer.subscribe = None
         await link.close(reason)
-        if isinstance(link, Publish):
-            self._forget_sources(link)
+        self._forget_link(link)
 
-    def _forget_sources(self, link: Publish) -> None:
-        link.shut()
-        for stream in link.streams.values():
-            if stream.live:
-                self._stopped(stream)
+    def _forget_link(self, link: Link) -> None:
+        """Nothing of this connection is forwarded any more; what it measured is kept. Idempotent."""
+        if isinstance(link, Publish):
+            link.shut()
+            for stream in link.streams.values():
+                if stream.live:
+                    self._stopped(stream)
+            publisher = self.stage.publishers.get(link.peer)
+            if publisher is not None and publisher.leg is link.leg:
+                self.stage.unpublish(link.peer)
+                self.health.ended(link.peer, upstream=link.upstream)
+        elif isinstance(link, Subscribe):
+            receiver = self.stage.receivers.get(link.peer)
+            if receiver is not None and receiver.leg is link.leg:
+                del self.stage.receivers[link.peer]
+                self.health.ended(link.peer, downstream=link.downstream)
         self.rewire()
+
+    def _leaves(self, name: str) -> None:
+        summary = self.health.leave(name, time.monotonic())
+        if summary is not None and not self.echo:
+            self._tell(**summary)
+        self.stage.speakers.forget(name)
 
     def _on_state(self, peer: Peer, link: Link | None, state: str, reason: str) -> None:
         if link is None or self._closed:
             return
         self._tell("peer.state", peer=peer.id, pc=link.name, state=state, reason=reason)
         if state in {"failed", "closed"}:
-            if isinstance(link, Publish):
-                self._forget_sources(link)
-            elif isinstance(link, Subscribe):
-                link.clear()
+            self._forget_link(link)
+
+    # --- sources ------------------------------------------------------------------------------
+
+    def _sources_changed(self, peer: Peer) -> None:
+        for stream in peer.streams():
+            if stream.live and not stream.source.open:
+                self._stopped(stream)
+        self.rewire()
+
+    def _started(self, stream: Stream) -> None:
+        """The first packet of a layer."""
+        self._engine.forwarder.refresh([stream.source.leg])
+        if not stream.live:
+            stream.live = True
+            self._tell("source", peer=stream.peer, source=stream.name, state="started")
+        self.rewire()
+
+    def _stopped(self, stream: Stream) -> None:
+        stream.live = False
+        if not stream.publish.closed:
+            for layer in stream.source.layers:
+                self._rest(layer)
+        self._tell("source", peer=stream.peer, source=stream.name, state="stopped")
+
+    def _rest(self, layer: Layer) -> None:
+        self._engine.forwarder.rest(layer)
+        layer.flowing = False
+
+    def _voice(self, stream: Stream) -> None:
+        """Somebody begins to speak: he is heard with this very packet."""
+        if self.stage.voice(stream.source, time.monotonic()):
+            self.rewire()
 
     # --- the clock ----------------------------------------------------------------------------
 
     async def _run(self) -> None:
+        due = time.monotonic()
         while True:
-            await asyncio.sleep(TICK)
+            due = max(due + BEAT, time.monotonic() - BEAT)
+            await asyncio.sleep(due - time.monotonic())
+            now = time.monotonic()
+            if now - due >= self._late[0] or now - self._late[1] > LATE_FOR:
+                self._late = (now - due, now)
             try:
-                self._tick()
+                self._beat(now)
             except Exception:
-                logger.exception("room tick failed")
+                logger.exception("room beat failed")
 
-    async def _report(self) -> None:
-        while True:
-            await asyncio.sleep(ARRIVALS_EVERY)
-            self._report_arrivals()
-
-    def _report_arrivals(self) -> None:
-        for peer in self.peers.values():
-            if peer.publish is not None:
-                peer.publish.report_arrivals()
-
-    def _tick(self) -> None:
-        now = time.monotonic()
-        links = [link for peer in self.peers.values() for link in peer.links() if not link.closed]
-        self._engine.forwarder.refresh([link.leg for link in links])
-        self._notice_idle(now)
-        mics = [stream for stream in self._live() if stream.kind == "audio"]
-        if self._speakers.update({stream.peer: stream.source.loudest for stream in mics}, now):
-            self._tell("speakers", loudest=self._speakers.loudest, levels=dict(self._speakers.levels))
-            self.rewire()
-        if self._recorder is not None:
-            self._recorder.tick()
-        self._ticks += 1
-        if self._ticks % REPORT_EVERY == 0:
+    def _beat(self, now: float) -> None:
+        self._beats += 1
+        for publisher in list(self.stage.publishers.values()):
+            publisher.upstream.feedback()
+        if self._beats % LEVELS == 0:
+            looking = self._beats % LOOK == 0
+            sending = [publisher.leg for publisher in self.stage.publishers.values()]
+            self._engine.forwarder.refresh(self.legs() if looking else sending)
+            self._hear(now)
+            if self._recorder is not None:
+                self._recorder.tick()
+        if self._beats % LOOK == 0:
+            self._look(now)
+        if self._beats % REPORT == 0:
             for peer in list(self.peers.values()):
-                peer.tick()
+                peer.check_silence(now)
+                peer.report()
+            self.stage.ask_again()
+
+    def _hear(self, now: float) -> None:
+        tell, changed = self.stage.hear(now)
+        if tell:
+            speakers = self.stage.speakers
+            self._tell("speakers", loudest=speakers.loudest, levels=dict(speakers.levels))
+        if changed:
+            self.rewire()
+
+    def _look(self, now: float) -> None:
+        self._notice_idle(now)
+        self._told(self.stage.balance(now))
+        for publisher, source, rids in self.stage.wanted(now):
+            self._tell("layers", peer=publisher.peer, source=source.name, wanted=rids)
+        gone = [name for name, peer in self.peers.items() if peer.gone]
+        for event in self.health.look(self.peers, gone, self._late[0], now):
+            self._tell(**event)
 
     def _notice_idle(self, now: float) -> None:
-        idle = [stream for stream in self._live() if now - stream.last_packet > IDLE_AFTER]
-        for stream in idle:
-            self._stopped(stream)
-        if idle:
+        changed = False
+        for stream in [stream for peer in self.peers.values() for stream in peer.streams() if stream.live]:
+            patience = IDLE_AFTER if stream.name in {"mic", "camera"} else IDLE_IMAGE_AFTER
+            if now - stream.last_packet > patience:
+                self._stopped(stream)
+                changed = True
+                continue
+            for layer in stream.source.layers:
+                if layer.flowing and len(stream.source.layers) > 1 and _silent(layer, now):
+                    self._rest(layer)
+                    changed = True
+        if changed:
             self.rewire()
 
-    def _tell(self, event: str, **fields: object) -> None:
+    def _told(self, changed: Iterable[Receiver]) -> None:
+        for receiver in changed:
+            self._tell("slots", peer=receiver.peer, slots=receiver.told)
+
+    def _tell(self, event: object, **fields: object) -> None:
         if not self._closed:
             self._emit({"event": event, "room": self.name, "epoch": self.epoch, **fields})
+
+
+def _silent(layer: Layer, now: float) -> bool:
+    return now - layer.last_packet > LAYER_IDLE_AFTER

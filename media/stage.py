@@ -15,7 +15,7 @@ from media.plane.table import RED_DISTANCE, Forwarder, Leg, Slot, Source
 from media.speakers import Speakers, Voices
 from media.upstream import Upstream
 
-BALANCE_EVERY = 0.5  # seconds
+BALANCE_EVERY = 0.4  # seconds, or so
 UNWANTED_FOR = 5.0  # seconds a layer is of no use to anybody before its publisher is told
 PATIENCE = 3.0  # seconds a link must be too narrow before the lowest layer yields too
 AUDIO_COST = 40_000  # bit/s of a voice that was not measured yet

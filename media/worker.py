@@ -4,6 +4,7 @@ import asyncio
 import logging
 import os
 import secrets
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import TypeVar
@@ -11,12 +12,14 @@ from typing import TypeVar
 from media import __version__
 from media.engine import Engine, SocketPlan, ports
 from media.errors import BadRequest, BadSdp, Draining, Full, NoSuchRoom, StaleEpoch, UnknownOperation
+from media.layers import Tile
+from media.load import PACKET_LIMITS, Load
 from media.plane.table import Forwarder
 from media.publish import KINDS
 from media.recorder import sweep
 from media.room import Event, Room
 from media.sdp import MAX_SDP_BYTES
-from media.stats import room_stats
+from media.stats import counters_stats, room_stats
 
 Fields = Mapping[str, object]
 Answer = dict[str, object]
@@ -58,6 +61,7 @@ class Worker:
         self._recordings = recordings / name if recordings is not None else None
         self._left = sweep(self._recordings) if self._recordings is not None else []
         self._engine = Engine(plan, forwarder, max_bitrate)
+        self.load = Load(PACKET_LIMITS[forwarder.name])
         self._operations: dict[str, Callable[[Fields], Awaitable[Answer]]] = {
             "room.open": self._open_room,
             "room.close": self._close_room,
@@ -66,6 +70,8 @@ class Worker:
             "subscribe.open": self._subscribe,
             "subscribe.answer": self._accept,
             "subscribe.restart": self._restart,
+            "subscribe.view": self._view,
+            "subscribe.unheard": self._unheard,
             "candidate": self._candidate,
             "peer.close": self._close_peer,
             "record": self._record,
@@ -93,7 +99,10 @@ class Worker:
 
     def vitals(self) -> Answer:
         """What every heartbeat says: `people` against `capacity`, and whether new rooms are taken."""
+        totals = self._engine.totals()
+        self.load.sample(totals.packets_in + totals.packets_out, time.process_time(), time.monotonic())
         return {
+            "full": self.load.full,
             "people": self._people(),
             "capacity": self._capacity,
             "rooms": len(self._rooms),
@@ -134,7 +143,7 @@ class Worker:
             return {"opened": False}
         if self._draining or self._closed:
             raise Draining("this worker takes no new rooms")
-        if room is None and self._people() >= self._capacity:
+        if room is None and (self.load.full or self._people() >= self._capacity):
             raise Full("this worker is full")
         self._remember_epoch(name, epoch)
         echo = fields.get("echo") is True
@@ -190,6 +199,13 @@ class Worker:
     async def _restart(self, fields: Fields) -> Answer:
         return {"sdp": await self._room(fields).restart(_name(fields, "peer"))}
 
+    async def _view(self, fields: Fields) -> Answer:
+        return {"slots": self._room(fields).view(_name(fields, "peer"), _tiles(fields))}
+
+    async def _unheard(self, fields: Fields) -> Answer:
+        self._room(fields).unheard(_name(fields, "peer"), _name(fields, "from"))
+        return {}
+
     async def _candidate(self, fields: Fields) -> Answer:
         pc = _text(fields, "pc", "")
         if pc not in {"publish", "subscribe"}:
@@ -220,12 +236,20 @@ class Worker:
         rooms = list(self._rooms.values())
         if fields.get("room") is not None:
             rooms = [room for room in rooms if room.name == fields["room"]]
+        self._engine.forwarder.refresh([leg for room in self._rooms.values() for leg in room.legs()])
         return {
             "worker": self.name,
             "forwarder": self._engine.forwarder.name,
             "realtime": self._engine.realtime,
             "strangers": dict(self._engine.forwarder.strangers),
             "people": self._people(),
+            "capacity": self._capacity,
+            "legs": self._engine.legs,
+            "cpu_seconds": round(time.process_time(), 3),
+            "load": round(self.load.load, 3),
+            "full": self.load.full,
+            "packets_per_second": round(self.load.packets),
+            "totals": counters_stats(self._engine.totals()),
             "rooms": {room.name: room_stats(room) for room in rooms},
         }
 
@@ -310,6 +334,21 @@ def _may(fields: Fields) -> frozenset[str]:
     if not all(isinstance(item, str) and item in KINDS for item in value):
         raise BadRequest(f"may must list {', '.join(KINDS)}")
     return frozenset(value)
+
+
+def _tiles(fields: Fields) -> dict[str, Tile]:
+    value = _field(fields, "tiles", dict)
+    if len(value) > 64:
+        raise BadRequest("more than 64 tiles")
+    tiles = {}
+    for mid, tile in value.items():
+        if not isinstance(tile, dict):
+            raise BadRequest("tiles must map m-lines to {height, visible}")
+        height, visible = _number(tile, "height", 0, 16_384), tile.get("visible", True)
+        if not isinstance(visible, bool):
+            raise BadRequest("visible must be bool")
+        tiles[str(mid)[:16]] = Tile(height, visible)
+    return tiles
 
 
 def _candidate_line(value: object) -> str:

@@ -24,7 +24,7 @@ class Clinic(Gathering):
         self.begun = self.traffic.clock.now
 
     def enters(self, name: str, audio: int = 8, video: int = 9) -> Person:
-        self.health.record(name, self.traffic.clock.now).connections += 1
+        self.health.arrived(name, self.traffic.clock.now, receives=True)
         return super().enters(name, audio, video)
 
     def _half_second(self) -> None:
@@ -214,13 +214,12 @@ def test_the_summary_of_a_stay():
 def test_the_summary_spans_several_connections():
     clinic = meeting()
     now = clinic.traffic.clock.now
-    record = clinic.health.record("boris", now)
     boris = clinic.people["boris"]
     boris.downstream.round_trips.extend([0.1] * 90)
-    record.ended(downstream=boris.downstream, upstream=boris.publisher.upstream)
+    clinic.health.ended("boris", downstream=boris.downstream, upstream=boris.publisher.upstream)
     boris.downstream.round_trips.clear()
     boris.downstream.round_trips.extend([0.3] * 10)
-    record.connections += 1
+    clinic.health.arrived("boris", now, receives=True)
     summary = clinic.health.leave("boris", now + 1)
     assert summary is not None
     assert (summary["rtt_p50_ms"], summary["rtt_p95_ms"], summary["reconnects"]) == (100.0, 300.0, 1)

@@ -1,19 +1,6 @@
-"""Who is loudest, and who gets a slot."""
+"""Who is loudest."""
 
-from dataclasses import dataclass
-
-from media.slots import assign, rank
 from media.speakers import HOLD, Speakers
-
-
-@dataclass(eq=False)
-class Sent:
-    peer: str
-    name: str
-
-
-def source(peer: str, name: str = "mic") -> Sent:
-    return Sent(peer, name)
 
 
 def test_silence_has_no_speaker():
@@ -52,26 +39,3 @@ def test_who_is_gone_is_not_loudest():
     speakers.update({"boris": 40}, 1.2)
     assert speakers.loudest == "boris"
     assert speakers.levels == {"boris": -40}
-
-
-def test_sources_keep_their_slots_when_others_come_and_go():
-    a, b, c, d = (source(name) for name in "abcd")
-    assert assign([None, None, None], [a, b], {}) == [a, b, None]
-    assert assign([a, b, None], [b, c], {}) == [c, b, None]
-    assert assign([c, b, None], [d, c, b, a], {}) == [c, b, d]
-    assert assign([c, b, d], [a, d, c, b], {}) == [c, a, d]
-    assert assign([a], [], {}) == [None]
-    assert assign([], [a], {}) == []
-
-
-def test_a_face_is_put_beside_its_voice_where_there_is_room():
-    a, b, screen = source("a", "camera"), source("b", "camera"), source("a", "screen")
-    assert assign([None, None, None], [screen, a, b], {"b": 0, "a": 2}) == [b, screen, a]
-    assert assign([None, a, None], [a, b], {"b": 1, "a": 0}) == [b, a, None]
-    assert assign([None], [a], {"a": 5}) == [a]
-
-
-def test_screens_come_first_then_who_spoke_last():
-    a, b, screen = source("a", "camera"), source("b", "camera"), source("c", "screen")
-    assert rank([a, b, screen], {"b": 5.0}) == [screen, b, a]
-    assert rank([a, b], {}) == [a, b]

@@ -5,7 +5,7 @@ import pytest
 from media.feeds import Feed
 from media.layers import Tile
 from media.plane.table import AUDIO_LEAD, Layer
-from media.stage import BALANCE_EVERY, PATIENCE, REPAIR_FOR, UNWANTED_FOR
+from media.stage import PATIENCE, REPAIR_FOR, UNWANTED_FOR
 from tests.media.gathering import Gathering as Room
 from tests.media.gathering import said
 
@@ -120,7 +120,7 @@ def test_video_yields_altogether_when_the_link_stays_too_narrow_and_says_so():
     boris.downstream.downlink.congested_at = room.traffic.clock.now
     room.run(PATIENCE - 1)
     assert boris.row("camera", "anna")["paused"] is None
-    room.run(1 + 2 * BALANCE_EVERY)
+    room.run(2)
     row = boris.row("camera", "anna")
     assert row["paused"] == "bandwidth"
     assert boris.hears() == {"anna"}
