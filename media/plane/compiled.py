@@ -70,17 +70,6 @@ class CompiledForwarder:
         self._events = ffi.new("uint8_t[]", _ROOM)
         self._numbers = ffi.new("uint16_t[]", max(lib.FW_ARRIVALS, lib.FW_MISSING_LIMIT))
         self._instants = ffi.new("int64_t[]", lib.FW_ARRIVALS)
-        self._told = {
-            lib.FW_STUN: self._told_stun,
-            lib.FW_DTLS: self._told_dtls,
-            lib.FW_RTCP: self._told_rtcp,
-            lib.FW_FLOWING: self._told_layer,
-            lib.FW_GAP: self._told_layer,
-            lib.FW_VOICE: self._told_voice,
-            lib.FW_KEYFRAME: self._told_layer,
-            lib.FW_SWITCHED: self._told_switched,
-            lib.FW_TAPPED: self._told_tapped,
-        }
 
     # ---- life
 
@@ -314,35 +303,46 @@ class CompiledForwarder:
             data = records[at + _EVENT.size : at + _EVENT.size + length]
             at += size
             try:
-                self._told[kind](self._listener, kind, handle, a, b, (family, host, port), data)
+                self._tell(self._listener, kind, handle, a, b, (family, host, port), data)
             except Exception:  # noqa: BLE001 - the next event is for somebody else
                 _log.exception("a listener failed on event %d of the packet path", kind)
 
-    def _told_stun(
-        self, to: Listener, kind: int, handle: int, a: int, b: int, sender: Any, data: bytes
+    def _tell(
+        self,
+        to: Listener,
+        kind: int,
+        handle: int,
+        a: int,
+        b: int,
+        sender: tuple[int, bytes, int],
+        data: bytes,
     ) -> None:
-        if handle in self._legs:
-            to.stun(self._legs[handle], a, _sender(*sender), data)
+        """What it is about may have been removed since: then nobody is told."""
+        match kind:
+            case lib.FW_STUN | lib.FW_DTLS | lib.FW_RTCP if leg := self._legs.get(handle):
+                self._tell_datagram(to, kind, leg, a, sender, data)
+            case lib.FW_FLOWING | lib.FW_GAP | lib.FW_KEYFRAME if layer := self._layers.get(handle):
+                self._write_ssrcs(layer, a, b)
+                self._tell_layer(to, kind, layer)
+            case lib.FW_VOICE if source := self._sources.get(handle):
+                to.voice(source)
+            case lib.FW_TAPPED if source := self._sources.get(handle):
+                to.tapped(source, a, data)
+            case lib.FW_SWITCHED if (slot := self._slots.get(handle)) and slot.source is not None:
+                self._refresh_slot(slot)
+                to.switched(slot)
 
-    def _told_dtls(
-        self, to: Listener, kind: int, handle: int, a: int, b: int, sender: Any, data: bytes
+    def _tell_datagram(
+        self, to: Listener, kind: int, leg: Leg, port: int, sender: tuple[int, bytes, int], data: bytes
     ) -> None:
-        if handle in self._legs:
-            to.dtls(self._legs[handle], _sender(*sender), data)
+        if kind == lib.FW_STUN:
+            to.stun(leg, port, _sender(*sender), data)
+        elif kind == lib.FW_DTLS:
+            to.dtls(leg, _sender(*sender), data)
+        else:
+            to.rtcp(leg, data)
 
-    def _told_rtcp(
-        self, to: Listener, kind: int, handle: int, a: int, b: int, sender: Any, data: bytes
-    ) -> None:
-        if handle in self._legs:
-            to.rtcp(self._legs[handle], data)
-
-    def _told_layer(
-        self, to: Listener, kind: int, handle: int, a: int, b: int, sender: Any, data: bytes
-    ) -> None:
-        layer = self._layers.get(handle)
-        if layer is None:
-            return
-        self._write_ssrcs(layer, a, b)
+    def _tell_layer(self, to: Listener, kind: int, layer: Layer) -> None:
         if kind == lib.FW_FLOWING:
             layer.flowing = True
             to.flowing(layer)
@@ -350,26 +350,6 @@ class CompiledForwarder:
             to.gap(layer)
         else:
             to.keyframe_wanted(layer)
-
-    def _told_voice(
-        self, to: Listener, kind: int, handle: int, a: int, b: int, sender: Any, data: bytes
-    ) -> None:
-        if handle in self._sources:
-            to.voice(self._sources[handle])
-
-    def _told_switched(
-        self, to: Listener, kind: int, handle: int, a: int, b: int, sender: Any, data: bytes
-    ) -> None:
-        slot = self._slots.get(handle)
-        if slot is not None and slot.source is not None:
-            self._refresh_slot(slot)
-            to.switched(slot)
-
-    def _told_tapped(
-        self, to: Listener, kind: int, handle: int, a: int, b: int, sender: Any, data: bytes
-    ) -> None:
-        if handle in self._sources:
-            to.tapped(self._sources[handle], a, data)
 
     # ---- seams for tests
 
