@@ -194,3 +194,93 @@ def frames(got: dict[str, dict[str, float]]) -> float:
 
 def sound(got: dict[str, dict[str, float]]) -> float:
     return max((line["energy"] for line in got.values()), default=0.0)
+
+
+LAYERS = """(async () => {
+  const stream = await navigator.mediaDevices.getUserMedia({audio: true, video: {width: 1280, height: 720, frameRate: 10}});
+  rig.sending = rig.collect(new RTCPeerConnection({iceServers: [], bundlePolicy: "max-bundle"}));
+  rig.sending.addTransceiver(stream.getAudioTracks()[0], {direction: "sendonly"});
+  rig.sending.addTransceiver(stream.getVideoTracks()[0], {direction: "sendonly", sendEncodings: [
+    {rid: "l", scaleResolutionDownBy: 4, maxBitrate: 150000}, {rid: "m", scaleResolutionDownBy: 2, maxBitrate: 500000},
+    {rid: "h", maxBitrate: 1500000}]});
+  return rig.offer();
+})()"""
+RESTART = "(async () => { rig.sending.restartIce(); return rig.offer(); })()"
+AGAIN = """(async (sdp) => {
+  await rig.receiving.setRemoteDescription({type: "offer", sdp});
+  await rig.receiving.setLocalDescription();
+  return rig.receiving.localDescription.sdp;
+})"""
+AUDIO_CODEC = """(async () => {
+  const reports = await rig.sending.getStats();
+  const audio = [...reports.values()].find((one) => one.type === "outbound-rtp" && one.kind === "audio");
+  return reports.get(audio.codecId).mimeType;
+})()"""
+
+
+@pytest.mark.parametrize("browser", BROWSERS)
+async def test_three_layers_arrive_by_their_rids(browser, address: str, relay: Relay):
+    await relay.ask("room.open", **ROOM)
+    async with browser(address) as page:
+        offer = await page.evaluate(LAYERS)
+        answer = await answered(relay, "anna", offer)
+        assert "a=simulcast:recv l;m;h" in answer
+        await page.evaluate(f"rig.answered({json.dumps(answer)})")
+        camera: dict[str, Any] = {}
+        async with asyncio.timeout(40):
+            while [layer["flowing"] for layer in camera.get("layers", [])] != [True, True, True]:
+                await asyncio.sleep(0.2)
+                camera = (await publishing(relay, "anna"))["sources"].get("camera", {})
+        assert [layer["rid"] for layer in camera["layers"]] == ["l", "m", "h"]
+        if "a=rtpmap:63 red/48000/2" in offer:
+            assert await page.evaluate(AUDIO_CODEC) == "audio/red"
+        assert (await publishing(relay, "anna"))["sources"]["mic"]["packets"] > 20
+
+
+@pytest.mark.parametrize("browser", BROWSERS)
+async def test_ice_is_restarted_on_both_connections_and_media_goes_on(browser, address: str, relay: Relay):
+    await relay.ask("room.open", **ROOM)
+    boris = Participant(relay, "boris")
+    await boris.publish({"mic": Tone(), "camera": Picture(200)})
+    await boris.subscribe(audio=1, video=1)
+    async with browser(address) as page:
+        await publish_from(page, relay, "anna")
+        await subscribe_to(page, relay, "anna", audio=1, video=1)
+        before = frames(await received(page, lambda got: frames(got) >= 5))
+        assert await boris.track(await boris.slot_with("camera", "anna")).recv()
+        mark = len(relay.events.seen)
+
+        first = await page.evaluate("rig.sending.remoteDescription.sdp")
+        restarted = await answered(relay, "anna", await page.evaluate(RESTART))
+        assert ufrag(restarted) != ufrag(first)
+        await page.evaluate(f"rig.answered({json.dumps(restarted)})")
+        offer = str((await relay.ask("subscribe.restart", **ROOM, peer="anna"))["sdp"])
+        assert ufrag(offer) != ufrag(await page.evaluate("rig.receiving.remoteDescription.sdp"))
+        await relay.ask(
+            "subscribe.answer", **ROOM, peer="anna", sdp=await page.evaluate(f"{AGAIN}({json.dumps(offer)})")
+        )
+
+        sent = (await publishing(relay, "anna"))["sources"]["camera"]["packets"]
+        await received(page, lambda got: frames(got) >= before + 30)
+        assert (await publishing(relay, "anna"))["sources"]["camera"]["packets"] > sent + 10
+        states = [event for event in relay.events.seen[mark:] if event["event"] == "peer.state"]
+        assert states == [], "neither connection was ever anything but connected"
+    await boris.close()
+
+
+async def answered(relay: Relay, peer: str, offer: str) -> str:
+    may = ["mic", "camera"]
+    sources = {"0": "mic", "1": "camera"}
+    return str(
+        (await relay.ask("publish.offer", **ROOM, peer=peer, sdp=offer, sources=sources, may=may))["sdp"]
+    )
+
+
+async def publishing(relay: Relay, peer: str) -> dict[str, Any]:
+    """What the relay counts of a publisher."""
+    stats: Any = await relay.ask("stats", room="r1")
+    return dict(stats["rooms"]["r1"]["peers"][peer]["publish"])
+
+
+def ufrag(description: str) -> str:
+    return next(line for line in description.splitlines() if line.startswith("a=ice-ufrag:"))
