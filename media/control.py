@@ -185,14 +185,15 @@ class MediaClient:
 
     async def _keep_connected(self) -> None:
         """A connection that was lost is tried again at once: only the answer tells a cut cable from a death."""
-        attempt, loop = 0, asyncio.get_running_loop()
+        attempt, again, loop = 0, False, asyncio.get_running_loop()
         while True:
             began = loop.time()
             reason = await self._once(HELLO_WITHIN if attempt else AGAIN_WITHIN)
             was_up = self._up.is_set()
             self._drop(reason)
-            if was_up and reason != "silent" and loop.time() - began > AGAIN_WITHIN:
-                attempt = 0
+            again = again and loop.time() - began < AGAIN_WITHIN
+            if was_up and reason != "silent" and not again:
+                attempt, again = 0, True
                 continue
             self._tell_down(reason)
             await asyncio.sleep(BACKOFF[min(attempt, len(BACKOFF) - 1)])

@@ -5,8 +5,8 @@ the workers, twice a second and at once when one of them goes: it adopts what an
 transaction what lies on a worker that cannot serve it, and renews the leases of those it hears. Moving raises the
 epoch by compare-and-set, so servers that notice the same death agree on one new place, and each tells its sockets.
 
-A worker whose process is gone (`refused`) loses its rooms at once. One that is silent loses them when nobody else
-renews its lease. One that is drained goes on forwarding while its rooms are built anew elsewhere; a moment later,
+A worker whose process is gone (`refused`) loses its rooms at once. One that is silent loses them when no other
+server's lease says that it is heard there. One that is drained goes on forwarding while its rooms are built anew elsewhere; a moment later,
 as with any room that moved away from a living worker, the old incarnation is closed there (`fence`).
 """
 
@@ -24,7 +24,7 @@ from uuid import UUID, uuid4
 from consilium.clock import now
 from consilium.errors import Conflict, ConsiliumError, Unavailable
 from consilium.store import Store
-from consilium.store.placements import Lease, Placement, find_all, leases, move, place, renew
+from consilium.store.placements import Lease, Placement, find_all, leases, move, place, renew, withdraw
 from media.control import MediaClient, Message
 from media.errors import MediaError
 from signaling.calls import Calls
@@ -34,8 +34,9 @@ log = logging.getLogger(__name__)
 PROBE = "probe-"
 """Name of an echo room: this and the session's id; no consilium has such a name."""
 LOOK_EVERY = 0.5
-LEASE = timedelta(seconds=2)
-RENEW_BELOW = timedelta(seconds=1)
+LEASE = timedelta(seconds=5)
+"""It runs to its end only when a server dies at the moment in which it alone hears a worker; it is withdrawn else."""
+RENEW_BELOW = timedelta(seconds=3)
 FIRST_DIAL = 2.0
 """Seconds after the start in which a worker that was not reached yet is not taken for dead."""
 BOTH_WAYS = 3.0
@@ -58,7 +59,7 @@ class _Seen:
     """What the database says at one moment."""
 
     rooms: dict[UUID, Placement]
-    leases: dict[str, Lease]
+    leases: list[Lease]
     at: datetime
 
 
@@ -83,6 +84,7 @@ class Placements:
         self._opened: set[tuple[UUID, Placement]] = set()
         self._vanished: set[tuple[UUID, Placement]] = set()
         self._gone: dict[str, str] = {}
+        self._leased: set[str] = set()
         self._recent: list[tuple[float, str, int]] = []
         self._probes: dict[UUID, str] = {}
         self._lock = asyncio.Lock()
@@ -99,6 +101,12 @@ class Placements:
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        leased, self._leased = self._leased, set()
+        if leased:
+            try:
+                await self._calls.run(self._end_leases, leased)
+            except ConsiliumError as error:
+                log.info("leases not withdrawn", extra={"reason": error.code})
 
     # --- requests -----------------------------------------------------------------------------------
 
@@ -248,6 +256,7 @@ class Placements:
             here = {*self._crowd, *self._known}
             if not here:
                 return
+            await self._withdraw()
             seen = await self._calls.run(self._look, here)
             moved = [room for room, row in seen.rooms.items() if self._adopt(room, row)]
             await self._renew(seen)
@@ -315,10 +324,11 @@ class Placements:
             return True
         if row.worker not in self._gone and time.monotonic() - self._started < FIRST_DIAL:
             return False
-        lease = seen.leases.get(row.worker)
-        if lease is None or lease.boot != row.holder:
-            return True
-        return lease.renewed_by == self._me or lease.expires_at <= seen.at
+        return not any(
+            lease.worker == row.worker and lease.boot == row.holder and lease.expires_at > seen.at
+            for lease in seen.leases
+            if lease.server != self._me
+        )
 
     async def _move(self, lost: Mapping[UUID, Placement], *, must: bool = False) -> list[UUID]:
         """All in one transaction, the largest rooms first; without a worker they stay where they are, or it raises."""
@@ -345,16 +355,23 @@ class Placements:
     async def _renew(self, seen: _Seen) -> None:
         """Leases of the workers this server hears and has people on; not more often than needed."""
         mine = {self._known[room].worker for room in self._crowd if room in self._known}
-        heard = {
-            name: self._clients[name].boot
-            for name in mine
-            if self._reached(name) and self._fades(seen.leases.get(name), self._clients[name].boot, seen.at)
+        fresh = {
+            (lease.worker, lease.boot)
+            for lease in seen.leases
+            if lease.server == self._me and lease.expires_at - seen.at > RENEW_BELOW
         }
-        if heard:
-            await self._calls.run(self._write_leases, heard)
+        heard = {name: self._clients[name].boot for name in mine if self._reached(name)}
+        fading = {name: boot for name, boot in heard.items() if (name, boot) not in fresh}
+        if fading:
+            await self._calls.run(self._write_leases, fading)
+            self._leased |= fading.keys()
 
-    def _fades(self, lease: Lease | None, boot: str, at: datetime) -> bool:
-        return lease is None or lease.boot != boot or lease.expires_at - at < RENEW_BELOW
+    async def _withdraw(self) -> None:
+        """Who stopped hearing a worker says so, that another who did may act."""
+        unheard = {name for name in self._leased if not self._reached(name)}
+        if unheard:
+            await self._calls.run(self._end_leases, unheard)
+            self._leased -= unheard
 
     async def _tell(self, room: UUID) -> None:
         if self.on_moved is not None:
@@ -452,6 +469,10 @@ class Placements:
     def _write_leases(self, boots: Mapping[str, str]) -> None:
         with self._store.write(now()) as tx:
             renew(tx.connection, boots, self._me, tx.at + LEASE)
+
+    def _end_leases(self, workers: set[str]) -> None:
+        with self._store.write(now()) as tx:
+            withdraw(tx.connection, workers, self._me)
 
     def _own(self, work: Any, name: str) -> None:
         task = asyncio.ensure_future(work)

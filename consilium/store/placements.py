@@ -4,8 +4,8 @@ The epoch only grows. A worker refuses anything under an older one, so two signa
 believe the worker dead end with one winner and one room (house plan, 1.5). `holder` is the worker's process
 (its boot): another process at the same address has none of the rooms.
 
-A worker that answers somebody's heartbeats has a lease. Who hears nothing from a worker leaves its rooms alone
-while another server renews the lease; when the process itself is gone, nobody waits for the lease to end.
+A worker that answers a server's heartbeats has a lease from that server. Who hears nothing from a worker leaves its
+rooms alone while another server's lease runs; when the process itself is gone, nobody waits for leases to end.
 Leases are times of the servers' clocks: a skew moves rooms early or late, and the epoch keeps either harmless.
 """
 
@@ -13,15 +13,16 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
-from consilium.store.tables import media_workers, placements
+from consilium.store.tables import media_leases, placements
 
 AT_ONCE = 500  # rooms in one question
+FORGOTTEN = timedelta(minutes=1)  # leases of servers that are gone are kept so long
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,10 +34,11 @@ class Placement:
 
 @dataclass(frozen=True, slots=True)
 class Lease:
-    """`renewed_by` names the signaling process that heard the last heartbeat."""
+    """One signaling process (`server`) hears the worker's process (`boot`)."""
 
+    worker: str
+    server: str
     boot: str
-    renewed_by: str
     expires_at: datetime
 
 
@@ -80,18 +82,26 @@ def move(
     return find_all(connection, moves)
 
 
-def renew(connection: sa.Connection, boots: Mapping[str, str], renewed_by: str, expires_at: datetime) -> None:
-    """These workers {address: boot} were heard: nobody else may take them for dead until then."""
+def renew(connection: sa.Connection, boots: Mapping[str, str], server: str, expires_at: datetime) -> None:
+    """`server` hears these workers {address: boot}: nobody else may take them for dead until then."""
     for worker in sorted(boots):
-        row = {"worker": worker, "boot": boots[worker], "renewed_by": renewed_by, "expires_at": expires_at}
-        insert = _insert(connection, media_workers).values(row)
-        connection.execute(insert.on_conflict_do_update(index_elements=["worker"], set_=row))
+        row = {"worker": worker, "server": server, "boot": boots[worker], "expires_at": expires_at}
+        insert = _insert(connection, media_leases).values(row)
+        connection.execute(insert.on_conflict_do_update(index_elements=["worker", "server"], set_=row))
+    ended = media_leases.c.expires_at < expires_at - FORGOTTEN
+    connection.execute(sa.delete(media_leases).where(ended))
 
 
-def leases(connection: sa.Connection) -> dict[str, Lease]:
-    """By worker; those that ran out too."""
-    rows = connection.execute(sa.select(media_workers))
-    return {row.worker: Lease(row.boot, row.renewed_by, row.expires_at) for row in rows}
+def withdraw(connection: sa.Connection, workers: Collection[str], server: str) -> None:
+    """`server` hears these no more: nobody need wait for its leases to end."""
+    mine = (media_leases.c.server == server, media_leases.c.worker.in_(list(workers)))
+    connection.execute(sa.delete(media_leases).where(*mine))
+
+
+def leases(connection: sa.Connection) -> list[Lease]:
+    """All, those that ran out too."""
+    rows = connection.execute(sa.select(media_leases))
+    return [Lease(row.worker, row.server, row.boot, row.expires_at) for row in rows]
 
 
 def _insert(connection: sa.Connection, table: sa.Table) -> postgresql.Insert | sqlite.Insert:

@@ -386,12 +386,12 @@ placements = sa.Table(
     sa.Column("epoch", sa.Integer, nullable=False),
     sa.Column("at", Moment, nullable=False),
 )
-media_workers = sa.Table(
-    "media_workers",
+media_leases = sa.Table(
+    "media_leases",
     metadata,
     sa.Column("worker", sa.Text, primary_key=True),
+    sa.Column("server", sa.Text, primary_key=True),
     sa.Column("boot", sa.Text, nullable=False),
-    sa.Column("renewed_by", sa.Text, nullable=False),
     sa.Column("expires_at", Moment, nullable=False),
 )
 media_summaries = sa.Table(

@@ -45,11 +45,13 @@ class Relay:
         events: "Events",
         worker: Worker | None = None,
         process: asyncio.subprocess.Process | None = None,
+        server: ControlServer | None = None,
     ) -> None:
         self.client = client
         self.events = events
         self.ask = client.request
         self.process = process
+        self.server = server
         self._worker = worker
 
     @property
@@ -96,7 +98,7 @@ async def running_relay(folder: Path, capacity: int = 50, choice: str = "python"
     client = MediaClient(server.address, events)
     await client.connect()
     try:
-        yield Relay(client, events, worker)
+        yield Relay(client, events, worker, server=server)
     finally:
         await client.close()
         await worker.close("test is over")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from uuid import UUID, uuid4
 
@@ -14,10 +14,11 @@ import pytest
 from consilium import clock
 from consilium.errors import Conflict, Unavailable
 from consilium.store import Store
-from consilium.store.placements import Placement, find, leases, move, place, renew
-from media.aiortc_seam import SocketPlan
+from consilium.store.placements import Lease, Placement, find, leases, move, place, renew, withdraw
 from media.control import MediaClient, Message
 from media.control_server import ControlServer
+from media.engine import SocketPlan
+from media.plane.choose import forwarder
 from media.worker import Worker
 from signaling.calls import Calls
 from signaling.placement import Placements
@@ -49,7 +50,8 @@ class Site:
         return f"unix:{self.folder}/{number}.sock"
 
     async def start(self, number: int, capacity: int = 50) -> Worker:
-        worker = Worker(f"media-{number}", SocketPlan(("127.0.0.1",)), capacity, 1_500_000)
+        plan = SocketPlan(("127.0.0.1",))
+        worker = Worker(f"media-{number}", plan, capacity, 1_500_000, forwarder("python"))
         server = ControlServer(worker, self.address(number), None)
         await server.start()
         self.workers[number] = worker, server
@@ -153,9 +155,28 @@ def test_a_lease_is_renewed_in_place(store):
     for later in (at, at + timedelta(seconds=2)):
         with store.write(at) as tx:
             renew(tx.connection, {"a": "boot-a"}, "me", later)
-    with store.read() as reader:
-        found = leases(reader.connection)
-    assert found["a"].expires_at == at + timedelta(seconds=2)
+    assert leases_of(store) == [Lease("a", "me", "boot-a", at + timedelta(seconds=2))]
+
+
+def test_a_lease_withdrawn_is_gone_and_others_stay(store):
+    at = clock.now()
+    with store.write(at) as tx:
+        for server in ("me", "you"):
+            renew(tx.connection, {"a": "boot-a", "b": "boot-b"}, server, at)
+        withdraw(tx.connection, ["a"], "me")
+    assert {(lease.worker, lease.server) for lease in leases_of(store)} == {
+        ("b", "me"),
+        ("a", "you"),
+        ("b", "you"),
+    }
+
+
+def test_leases_of_servers_long_gone_are_forgotten(store):
+    at = clock.now()
+    with store.write(at) as tx:
+        renew(tx.connection, {"a": "boot-a"}, "old", at - timedelta(minutes=2))
+        renew(tx.connection, {"a": "boot-a"}, "new", at)
+    assert [lease.server for lease in leases_of(store)] == ["new"]
 
 
 # --- choosing -----------------------------------------------------------------------------------------------
@@ -286,19 +307,21 @@ async def test_a_silent_worker_keeps_its_rooms_while_another_server_hears_it(sit
     await joined(near, room)
     await far.of(room)
     worker = site.where(room).worker
-    await until(lambda: leases_of(site.store).get(worker) is not None)
-    with site.store.write(clock.now()) as tx:
-        renew(tx.connection, {worker: near._clients[worker].boot}, near._me, tx.at + timedelta(seconds=2))
+
+    def heard_until(server: Placements) -> datetime | None:
+        return next((one.expires_at for one in leases_of(site.store) if one.server == server._me), None)
+
+    await until(lambda: heard_until(near) and heard_until(far))
     far._clients[worker]._up.clear()
     far.worker_event(worker, {"event": "worker.down", "reason": "silent"})
-    first = leases_of(site.store)[worker].expires_at
-    await until(lambda: leases_of(site.store)[worker].expires_at > first + timedelta(seconds=1))
-    assert site.where(room).epoch == 1
+    first = heard_until(near)
+    await until(lambda: heard_until(near) > first + timedelta(seconds=1))
+    assert (site.where(room).epoch, heard_until(far)) == (1, None)
     await near.close()
     await until(lambda: site.where(room).epoch == 2)
 
 
-def leases_of(store: Store):
+def leases_of(store: Store) -> list[Lease]:
     with store.read() as reader:
         return leases(reader.connection)
 

@@ -55,8 +55,8 @@ _TABLES = [
     "placements",
     "outbox",
     "organisations",
-    "media_workers",
     "media_summaries",
+    "media_leases",
     "journal_heads",
     "journal",
     "counters",
@@ -145,6 +145,14 @@ def _create():
         op.f("ix_journal_heads_organisation_id"), "journal_heads", ["organisation_id"], unique=False
     )
     op.create_table(
+        "media_leases",
+        sa.Column("worker", sa.Text(), nullable=False),
+        sa.Column("server", sa.Text(), nullable=False),
+        sa.Column("boot", sa.Text(), nullable=False),
+        sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("worker", "server", name=op.f("pk_media_leases")),
+    )
+    op.create_table(
         "media_summaries",
         sa.Column(
             "id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False
@@ -157,14 +165,6 @@ def _create():
     )
     op.create_index("ix_media_summaries_at", "media_summaries", ["at"], unique=False)
     op.create_index("ix_media_summaries_consilium", "media_summaries", ["consilium_id"], unique=False)
-    op.create_table(
-        "media_workers",
-        sa.Column("worker", sa.Text(), nullable=False),
-        sa.Column("boot", sa.Text(), nullable=False),
-        sa.Column("renewed_by", sa.Text(), nullable=False),
-        sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
-        sa.PrimaryKeyConstraint("worker", name=op.f("pk_media_workers")),
-    )
     op.create_table(
         "organisations",
         sa.Column("id", sa.Uuid(), nullable=False),
