@@ -164,6 +164,8 @@ class Upstream:
     def feedback(self) -> None:
         """Every FEEDBACK_EVERY: which packets arrived when."""
         if self.transport_cc:
+            # libwebrtc takes no report that names none of its own streams
+            self._feedback.media_ssrc = next((layer.ssrc for layer in self.layers() if layer.ssrc), 0)
             for packet in self._feedback.build(self._forwarder.take_arrivals(self._leg)):
                 self._send(packet)
 
