@@ -172,6 +172,8 @@ class Intake:
         if len(payload) < 3:
             layer.source.leg.drops["padding"] += 1
             return
+        if layer.top == NOT_BEGUN:
+            return  # what a layer begins with is no repetition
         ext = layer.extend(payload[0] << 8 | payload[1])
         self._recovered(layer, ext, ts, marker, level, orientation, payload[2:], now)
 

@@ -84,16 +84,29 @@ class SlotState:
 
     def disconnect(self) -> None:
         if self.source is not None:
-            self.source.slots = tuple(slot for slot in self.source.slots if slot is not self)
+            self.source.leave(self)
             self.source = None
         self.lose_layer()
         self.waiting = False
+        self.segments.clear()
+        self.ts_delta = 0
 
     def lose_layer(self) -> None:
         """What flowed ended: what comes next is no continuation of it."""
         self.layer = None
         self.waiting = self.wanted >= 0
+
+    def begin_anew(self) -> None:
+        """The leg has other keys: its receiver counts rollovers from 0 again."""
         self.segments.clear()
+        self.ts_delta = 0
+        if self.highest != NONE_SENT:
+            self.highest = ((self.highest + 1) & 0xFFFF) - 1
+        if self.highest < 0:
+            self.highest = NONE_SENT
+        if self.source is not None:
+            self.lose_layer()
+            self.leg.wait(self)
 
     def choose(self, wanted: int) -> None:
         self.wanted = wanted

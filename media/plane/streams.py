@@ -97,6 +97,8 @@ class LegState:
         if keys == self.keys:
             return  # fresh contexts would take old packets again
         self.keys = keys
+        for slot in self.slots:
+            slot.begin_anew()
         self.inbound = Session(keys, "receive")
         self.outbound = Session(keys, "send")
         self.ready = self.sendto is not None
@@ -237,6 +239,12 @@ class SourceState:
         for layer in self.layers:
             layer.tell()
 
+    def leave(self, slot: "SlotState") -> None:
+        """The last slot takes the place of the one that leaves."""
+        slots = list(self.slots)
+        slots[slots.index(slot)] = slots[-1]
+        self.slots = tuple(slots[:-1])
+
     def layer_of(
         self, found: dict[int, bytes], numbers: Extensions, payload_type: int
     ) -> tuple["LayerState | None", bool]:
@@ -314,8 +322,7 @@ class LayerState:
         self.tell_ssrcs()
 
     def tell_ssrcs(self) -> None:
-        self.layer.ssrc = self.ssrc or self.layer.ssrc
-        self.layer.rtx_ssrc = self.rtx_ssrc or self.layer.rtx_ssrc
+        self.layer.ssrc, self.layer.rtx_ssrc = self.ssrc, self.rtx_ssrc
 
     def tell(self) -> None:
         layer = self.layer
