@@ -537,5 +537,7 @@ def _plain(value: Any) -> Any:
     """JSON-ready: ids and times as text, None as it is."""
     if isinstance(value, UUID):
         return str(value)
+    if isinstance(value, list):
+        return [_plain(one) for one in value]
     isoformat = getattr(value, "isoformat", None)
     return isoformat() if isoformat else value

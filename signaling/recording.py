@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from typing import Any
@@ -34,7 +33,7 @@ log = logging.getLogger(__name__)
 
 LOOK_EVERY = 2.0
 ALARM_AFTER = 10.0
-"""Seconds without a proof of bytes written after which everybody is told."""
+"""Seconds bytes may be on their way to the disk before everybody is told."""
 WAITING = 1_000
 
 Emit = Callable[[str, dict[str, Any], UUID], Awaitable[None]]
@@ -52,7 +51,7 @@ class Recordings:
         self._sessions = sessions
         self._placements = placements
         self._emit = emit
-        self._on: dict[UUID, float] = {}  # rooms told to record, and when the last proof came
+        self._on: set[UUID] = set()  # rooms told to record
         self._ill: dict[UUID, str] = {}  # rooms whose gap this server has written down, and its reason
         self._wake = asyncio.Event()
         self._events: asyncio.Queue[Message] = asyncio.Queue(WAITING)
@@ -111,8 +110,8 @@ class Recordings:
         wished = await self._calls.run(self._running, rooms) if rooms else {}
         for room, seats in wished.items():
             await self._record(room, seats)
-        for room in self._on.keys() - wished.keys():
-            self._on.pop(room)
+        for room in self._on - wished.keys():
+            self._on.discard(room)
             self._ill.pop(room, None)
             await self._tell(room, on=False)
 
@@ -134,17 +133,14 @@ class Recordings:
         return found
 
     async def _record(self, room: UUID, seats: list[str]) -> None:
-        at = time.monotonic()
-        self._on.setdefault(room, at)
+        self._on.add(room)
         answer = await self._tell(room, on=True, peers=seats)
         behind = answer.get("behind") if answer else None
         if isinstance(behind, (int, float)) and behind < ALARM_AFTER:
-            self._on[room] = at
             await self._health(room, "")
-            await self._emit(
-                "recording.health", {"bytes": answer.get("bytes"), "at": now().isoformat()}, room
-            )
-        elif at - self._on[room] >= ALARM_AFTER or behind is not None:
+            proof = {"bytes": answer.get("bytes"), "at": now().isoformat()}
+            await self._emit("recording.health", proof, room)
+        else:
             await self._health(room, "worker" if behind is None else "disk")
 
     async def _tell(self, room: UUID, **wish: Any) -> Message:
