@@ -137,6 +137,7 @@ class CompiledForwarder:
         if tuple(map(len, given)) != (key, salt, key, salt):
             raise ValueError(f"keys of the wrong length for {keys.profile}")
         _checked(lib.fw_key(self._fw, leg.handle, number, *given))
+        self._settle()
 
     def update_leg(self, leg: Leg) -> None:
         numbers = _extensions(leg.extensions)

@@ -233,6 +233,30 @@ async def test_a_picture_reaches_more_receivers_than_a_batch_holds(running, join
         assert [(await one.receive())[2:4] for _ in range(3)] == [b"\0\0", b"\0\1", b"\0\2"]
 
 
+async def test_packets_that_leave_as_one_message_arrive_apart(server, heard):
+    """The kernel cuts a message into packets of one size, the last shorter; here sizes change and two kinds mix."""
+    running = compiled.CompiledForwarder()
+    anna, boris = Person(running, server, "anna"), Person(running, server, "boris")
+    camera, mic = anna.source("video", 10), anna.source("audio", 20)
+    running.connect(boris.slot("video", 30), camera, 0)
+    running.connect(boris.slot("audio", 40), mic, 0)
+    sizes = [500] * 5 + [300] + [500] * 3 + [1300, 1320, 1320, 20, 500, 500, 501, 500]
+    for seq, size in enumerate(sizes):
+        anna.send(anna.rtp(96, seq, 1000, 10, KEY + secrets.token_bytes(size)))
+        if seq % 3 == 0:
+            anna.send(anna.rtp(111, seq, seq * 960, 20, b"voice"))
+    running.start([server], heard)  # it finds all of them waiting, and sends them in one batch
+    received = [await boris.receive() for _ in range(len(sizes) + 6)]
+    pictures = [packet for packet in received if packet[8:12] == struct.pack("!I", 30)]
+    assert [struct.unpack_from("!H", packet, 2)[0] for packet in pictures] == list(range(len(sizes)))
+    assert [len(packet) for packet in pictures] == [len(KEY) + size + 12 + 12 for size in sizes]
+    running.refresh([boris.leg])
+    assert boris.leg.counters.packets_out == len(received)
+    running.close()
+    anna.socket.close()
+    boris.socket.close()
+
+
 async def test_who_floods_python_silences_himself_only(running, join, heard):
     loud, calm = join("loud"), join("calm")
     for _ in range(500):  # the event loop does not read meanwhile

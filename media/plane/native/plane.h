@@ -358,11 +358,11 @@ struct outgoing {
     bool is_video, is_rtx;
     uint16_t length, octets; /* the datagram; its payload in clear */
     uint32_t in_ts;
-    fw_handle slot;
+    fw_handle slot, leg;
     uint8_t data[OUT_ROOM];
 };
 
-struct batch {
+struct batch { /* of one leg all goes to one address: a change of it comes between batches */
     int count;
     int failed_count;
     int failed[OUT_CAPACITY];
@@ -393,6 +393,7 @@ struct fw {
     int sockets[FW_PORTS], families[FW_PORTS], socket_count;
     int epoll, stop; /* stop: eventfd */
     bool is_running;
+    atomic_bool joins; /* the kernel cuts one message into several datagrams (UDP_SEGMENT) */
     pthread_t thread;
     bool is_capturing;
     struct captured *captured, **captured_end;

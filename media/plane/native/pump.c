@@ -1,6 +1,7 @@
 /* The thread: datagrams in by the batch, datagrams out by the batch, and never a wait with the lock held. */
 #define _GNU_SOURCE /* recvmmsg, sendmmsg */
 #include <errno.h>
+#include <netinet/udp.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -51,22 +52,51 @@ static void capture(fw *f, const struct batch *batch)
     }
 }
 
+/* Most of what a datagram costs is its way through the kernel's UDP and IP. Packets of one picture have one size, so
+ * those for one receiver leave as one message that the kernel cuts at its very end (UDP_SEGMENT): all its segments
+ * have the size of the first, the last may be shorter. */
+#define SEGMENTS_MAX 44 /* of SEGMENT_SIZE_MAX fit into one message of 64 KB */
+#define SEGMENT_SIZE_MAX 1400 /* longer ones might exceed the path's MTU, and a cut message cannot be fragmented */
+
+struct message {
+    int first, last, count; /* in the batch, chained by sending.next */
+    bool is_closed;
+};
+
 struct sending { /* what goes out by one socket */
     int count;
-    int which[OUT_CAPACITY]; /* in the batch */
+    struct message messages[OUT_CAPACITY];
+    int next[OUT_CAPACITY];
+    int open[OUT_CAPACITY]; /* by leg: the last message to it, as far as it is not hidden by another leg's */
     struct mmsghdr heads[OUT_CAPACITY];
     struct iovec pieces[OUT_CAPACITY];
     struct sockaddr_in6 to[OUT_CAPACITY];
+    union {
+        struct cmsghdr head;
+        char room[CMSG_SPACE(sizeof(uint16_t))];
+    } control[OUT_CAPACITY];
 };
+
+static bool is_refused(fw *f)
+{
+    if (atomic_load_explicit(&f->refuse, memory_order_relaxed) <= 0)
+        return false;
+    atomic_fetch_sub(&f->refuse, 1);
+    errno = EAGAIN;
+    return true;
+}
 
 static int transmit(fw *f, int port, struct mmsghdr *heads, int count)
 {
-    if (atomic_load_explicit(&f->refuse, memory_order_relaxed) > 0) {
-        atomic_fetch_sub(&f->refuse, 1);
-        errno = EAGAIN;
-        return -1;
-    }
-    return sendmmsg(f->sockets[port], heads, (unsigned)count, MSG_DONTWAIT);
+    return is_refused(f) ? -1 : sendmmsg(f->sockets[port], heads, (unsigned)count, MSG_DONTWAIT);
+}
+
+static bool transmit_one(fw *f, int port, const struct outgoing *out)
+{
+    struct sockaddr_in6 to;
+    socklen_t length = address_to(&to, &out->to, f->families[port]);
+    return !is_refused(f) && sendto(f->sockets[port], out->data, out->length, MSG_DONTWAIT, (struct sockaddr *)&to,
+                                    length) == out->length;
 }
 
 static void fail(struct batch *batch, int which)
@@ -79,8 +109,18 @@ static bool is_full(int error)
     return error == EAGAIN || error == ENOBUFS || error == ENOMEM;
 }
 
-/* Sends from `from` on. Returns where the kernel would take no more, or the count. What it refuses for another
- * reason (no route, a firewall) fails alone. */
+/* A joined message that was refused for what it is, not for want of room: its packets go one by one. */
+static void send_apart(fw *f, int port, struct batch *batch, struct sending *sending, const struct message *message)
+{
+    if (errno == EIO)
+        atomic_store(&f->joins, false);
+    for (int n = 0, which = message->first; n < message->count; n++, which = sending->next[which])
+        if (message->count == 1 || !transmit_one(f, port, &batch->out[which]))
+            fail(batch, which);
+}
+
+/* Sends from message `from` on. Returns where the kernel would take no more, or the count. What it refuses for
+ * another reason (no route, a firewall) fails alone. */
 static int push(fw *f, int port, struct batch *batch, struct sending *sending, int from)
 {
     while (from < sending->count) {
@@ -90,7 +130,7 @@ static int push(fw *f, int port, struct batch *batch, struct sending *sending, i
         else if (sent < 0 && is_full(errno))
             return from;
         else if (sent == 0 || errno != EINTR)
-            fail(batch, sending->which[from++]);
+            send_apart(f, port, batch, sending, &sending->messages[from++]);
     }
     return from;
 }
@@ -98,30 +138,75 @@ static int push(fw *f, int port, struct batch *batch, struct sending *sending, i
 /* The kernel's buffer is full: video is lost at once, audio is offered once more. */
 static void push_audio_again(fw *f, int port, struct batch *batch, struct sending *sending, int from)
 {
-    for (int i = from; i < sending->count; i++) {
-        int which = sending->which[i];
-        if (batch->out[which].is_video || transmit(f, port, sending->heads + i, 1) != 1)
-            fail(batch, which);
+    for (; from < sending->count; from++) {
+        const struct message *message = &sending->messages[from];
+        for (int n = 0, which = message->first; n < message->count; n++, which = sending->next[which])
+            if (batch->out[which].is_video || !transmit_one(f, port, &batch->out[which]))
+                fail(batch, which);
     }
 }
 
-static void collect(const fw *f, int port, const struct batch *batch, struct sending *sending)
+static bool can_join(const struct batch *batch, const struct message *message, const struct outgoing *out)
+{
+    const struct outgoing *first = &batch->out[message->first];
+    return !message->is_closed && first->leg == out->leg && out->length <= first->length &&
+           first->length <= SEGMENT_SIZE_MAX && message->count < SEGMENTS_MAX;
+}
+
+static void put(const fw *f, const struct batch *batch, struct sending *sending, int which)
+{
+    const struct outgoing *out = &batch->out[which];
+    int *open = &sending->open[out->leg % OUT_CAPACITY];
+    struct message *message = *open >= 0 ? &sending->messages[*open] : NULL;
+    if (message != NULL && atomic_load_explicit(&f->joins, memory_order_relaxed) && can_join(batch, message, out)) {
+        sending->next[message->last] = which;
+        message->last = which;
+        message->count++;
+        message->is_closed = out->length < batch->out[message->first].length;
+        return;
+    }
+    *open = sending->count++;
+    sending->messages[*open] = (struct message){which, which, 1, false};
+}
+
+static void write_control(struct msghdr *head, char *room, size_t size, uint16_t segment)
+{
+    head->msg_control = room;
+    head->msg_controllen = size;
+    struct cmsghdr *control = CMSG_FIRSTHDR(head);
+    *control = (struct cmsghdr){.cmsg_level = SOL_UDP, .cmsg_type = UDP_SEGMENT,
+                                .cmsg_len = CMSG_LEN(sizeof segment)};
+    memcpy(CMSG_DATA(control), &segment, sizeof segment);
+}
+
+static void write_heads(const fw *f, int port, struct batch *batch, struct sending *sending)
+{
+    struct iovec *piece = sending->pieces;
+    for (int i = 0; i < sending->count; i++) {
+        const struct message *message = &sending->messages[i];
+        struct outgoing *first = &batch->out[message->first];
+        struct msghdr *head = &sending->heads[i].msg_hdr;
+        *head = (struct msghdr){
+            .msg_name = &sending->to[i],
+            .msg_namelen = address_to(&sending->to[i], &first->to, f->families[port]),
+            .msg_iov = piece,
+            .msg_iovlen = (size_t)message->count,
+        };
+        for (int n = 0, which = message->first; n < message->count; n++, which = sending->next[which])
+            *piece++ = (struct iovec){batch->out[which].data, batch->out[which].length};
+        if (message->count > 1)
+            write_control(head, sending->control[i].room, sizeof sending->control[i].room, first->length);
+    }
+}
+
+static void collect(const fw *f, int port, struct batch *batch, struct sending *sending)
 {
     sending->count = 0;
-    for (int i = 0; i < batch->count; i++) {
-        struct outgoing *out = &batch->out[i];
-        if (out->port != port)
-            continue;
-        int n = sending->count++;
-        sending->which[n] = i;
-        sending->pieces[n] = (struct iovec){out->data, out->length};
-        sending->heads[n].msg_hdr = (struct msghdr){
-            .msg_name = &sending->to[n],
-            .msg_namelen = address_to(&sending->to[n], &out->to, f->families[port]),
-            .msg_iov = &sending->pieces[n],
-            .msg_iovlen = 1,
-        };
-    }
+    memset(sending->open, 0xff, sizeof sending->open);
+    for (int i = 0; i < batch->count; i++)
+        if (batch->out[i].port == port)
+            put(f, batch, sending, i);
+    write_heads(f, port, batch, sending);
 }
 
 void batch_send(fw *f, struct batch *batch)
@@ -271,6 +356,9 @@ static bool take_socket(fw *f, int descriptor)
     }
     f->sockets[f->socket_count] = copy;
     f->families[f->socket_count] = bound.ss_family;
+    int none = 0;
+    if (setsockopt(copy, SOL_UDP, UDP_SEGMENT, &none, sizeof none) != 0)
+        atomic_store(&f->joins, false); /* a kernel before 4.18 */
     return watch(f, copy, (uint32_t)f->socket_count++);
 }
 
@@ -284,6 +372,7 @@ int fw_start(fw *f, const int *sockets, int count, int realtime)
 {
     if (f->is_running || count < 0 || count > FW_PORTS)
         return FW_INVALID;
+    atomic_store(&f->joins, true);
     for (int i = 0; i < count; i++)
         if (!take_socket(f, sockets[i]))
             return FW_INVALID;

@@ -422,8 +422,9 @@ static void remember_arrival(struct leg *leg, uint16_t number, double now)
 static enum reason authenticate(struct leg *leg, uint8_t *data, size_t length, size_t header, struct stream *stream)
 {
     uint16_t seq = (uint16_t)(data[2] << 8 | data[3]);
-    int64_t index = stream->window.top < 0 ? seq : extend(stream->window.top, seq);
-    if (index < 0 || window_left(&stream->window, index) ||
+    /* Early in rollover 0 a far number is ahead: there is nothing behind (as libsrtp does). */
+    int64_t index = stream->window.top <= 0x8000 ? seq : extend(stream->window.top, seq);
+    if (window_left(&stream->window, index) ||
         (index <= stream->window.top && window_has(&stream->window, index)))
         return REPLAY;
     if (!srtp_unprotect(leg->receive, data, header, length, stream->ssrc, (uint64_t)index))

@@ -55,8 +55,7 @@ void slot_rekey(fw *f, struct slot *slot)
 {
     slot->segment_count = 0;
     slot->rtx_next &= 0xffff;
-    if (slot->out_top >= 0)
-        slot->out_top &= 0xffff;
+    slot->out_top = ((slot->out_top + 1) & 0xffff) - 1;
     if (slot->source != NULL)
         slot_wait(f, slot);
 }
@@ -215,6 +214,7 @@ static void hand_over(struct batch *batch, struct outgoing *out, struct slot *sl
     out->octets = (uint16_t)length;
     out->in_ts = packet->ts;
     out->slot = slot->handle;
+    out->leg = leg->handle;
     batch->count++;
     leg->figures.packets_out++;
     leg->figures.bytes_out += size;

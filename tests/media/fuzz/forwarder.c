@@ -239,9 +239,7 @@ static void feed_protected(struct world *w, int person, uint8_t *packet, size_t 
     uint32_t ssrc = (uint32_t)packet[8] << 24 | (uint32_t)packet[9] << 16 | (uint32_t)packet[10] << 8 | packet[11];
     int64_t *top = &w->tops[person][ssrc % 16];
     uint16_t seq = (uint16_t)(packet[2] << 8 | packet[3]);
-    int64_t index = *top < 0 ? seq : extend(*top, seq);
-    if (index < 0)
-        index = seq;
+    int64_t index = *top <= 0x8000 ? seq : extend(*top, seq);
     if (index > *top)
         *top = index;
     memcpy(sealed, packet, header);
