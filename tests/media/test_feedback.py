@@ -25,6 +25,8 @@ from media.upstream import Upstream, ntp
 from tests.media.test_twcc import decode
 from tests.media.traffic import DELTA_FRAME, KEY_FRAME, RTX_PT, Traffic
 
+pytestmark = pytest.mark.usefixtures("both_forwarders")
+
 
 class Publisher:
     """Anna, who sends; `told` is the RTCP she gets."""

@@ -1,11 +1,15 @@
 """How people in a room fare, over the forwarder, on a clock that stands still."""
 
+import pytest
+
 from media.health import UNSENT_AGAIN, Event, Health
 from media.hearing import TREAT_EVERY, TREATMENTS
 from media.plane.table import Slot
 from media.quality import BAD_FOR, EVERY, GOOD_FOR, SILENT
 from media.stage import Receiver
 from tests.media.gathering import Gathering, Person
+
+pytestmark = pytest.mark.usefixtures("both_forwarders")
 
 
 class Clinic(Gathering):

@@ -9,6 +9,9 @@ from media.stage import PATIENCE, REPAIR_FOR, UNWANTED_FOR
 from tests.media.gathering import Gathering as Room
 from tests.media.gathering import said
 
+pytestmark = pytest.mark.usefixtures("both_forwarders")
+
+
 # --- slots ------------------------------------------------------------------------------------
 
 

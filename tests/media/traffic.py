@@ -3,10 +3,13 @@
 import secrets
 import struct
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 import pylibsrtp
 
+from media.plane.compiled import CompiledForwarder
 from media.plane.python import PythonForwarder
 from media.plane.table import (
     Address,
@@ -77,12 +80,17 @@ class End:
 
 
 class Traffic:
-    """The whole network. `lost` holds back the next datagrams to receivers when it says True."""
+    """The whole network. `lost` holds back the next datagrams to receivers when it says True.
+
+    `make` is set by the fixture `both_forwarders`.
+    """
+
+    make: ClassVar[Callable[[Clock], PythonForwarder | CompiledForwarder]] = PythonForwarder
 
     def __init__(self) -> None:
         self.clock = Clock()
         self.told = Told()
-        self.forwarder = PythonForwarder(self.clock)
+        self.forwarder = self.make(self.clock)
         self.forwarder.outgoing = self._outgoing
         self.forwarder.start([], self.told)
         self.ends: dict[Address, End] = {}
@@ -118,7 +126,6 @@ class Traffic:
         source.layers = [
             Layer(source, rid, base + n * 2 + 1, base + n * 2 + 2) for n, rid in enumerate(rids or [""])
         ]
-        end.leg.sources.append(source)
         self.forwarder.add_source(source)
         return source
 
@@ -134,7 +141,6 @@ class Traffic:
             types,
             red_payload_type=63 if kind == "audio" else -1,
         )
-        end.leg.slots.append(slot)
         self.forwarder.add_slot(slot)
         return slot
 
