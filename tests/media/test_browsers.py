@@ -211,11 +211,6 @@ AGAIN = """(async (sdp) => {
   await rig.receiving.setLocalDescription();
   return rig.receiving.localDescription.sdp;
 })"""
-AUDIO_CODEC = """(async () => {
-  const reports = await rig.sending.getStats();
-  const audio = [...reports.values()].find((one) => one.type === "outbound-rtp" && one.kind === "audio");
-  return reports.get(audio.codecId).mimeType;
-})()"""
 
 
 @pytest.mark.parametrize("browser", BROWSERS)
@@ -227,14 +222,22 @@ async def test_three_layers_arrive_by_their_rids(browser, address: str, relay: R
         assert "a=simulcast:recv l;m;h" in answer
         await page.evaluate(f"rig.answered({json.dumps(answer)})")
         camera: dict[str, Any] = {}
+        heard = 0
         async with asyncio.timeout(40):
-            while [layer["flowing"] for layer in camera.get("layers", [])] != [True, True, True]:
+            while [layer["flowing"] for layer in camera.get("layers", [])] != [
+                True,
+                True,
+                True,
+            ] or heard < 20:
                 await asyncio.sleep(0.2)
-                camera = (await publishing(relay, "anna"))["sources"].get("camera", {})
+                got = await publishing(relay, "anna")
+                camera, heard = got["sources"]["camera"], got["sources"]["mic"]["packets"]
         assert [layer["rid"] for layer in camera["layers"]] == ["l", "m", "h"]
-        if "a=rtpmap:63 red/48000/2" in offer:
-            assert await page.evaluate(AUDIO_CODEC) == "audio/red"
-        assert (await publishing(relay, "anna"))["sources"]["mic"]["packets"] > 20
+        if (
+            "a=rtpmap:63 red/48000/2" in offer
+        ):  # Chromium then sends nothing but RED, whatever its statistics say
+            assert "m=audio 9 UDP/TLS/RTP/SAVPF 63 111\r\n" in answer
+        assert "payload_type" not in got["drops"]
 
 
 @pytest.mark.parametrize("browser", BROWSERS)
