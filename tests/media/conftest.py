@@ -4,9 +4,7 @@ from pathlib import Path
 import aioice.ice
 import pytest
 
-from media.plane.compiled import CompiledForwarder
-from media.plane.python import PythonForwarder
-from tests.media.rig import Relay, running_relay
+from tests.media.rig import Relay, built, running_relay
 from tests.media.traffic import Traffic
 
 
@@ -16,11 +14,20 @@ def clients_on_loopback(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(aioice.ice, "get_host_addresses", lambda use_ipv4, use_ipv6: ["127.0.0.1"])
 
 
-@pytest.fixture(params=["python", "compiled"])
+EITHER = ["python", pytest.param("compiled", marks=pytest.mark.skipif(not built(), reason="not built"))]
+
+
+@pytest.fixture(params=EITHER)
 def both_forwarders(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every `Traffic` of the test is carried by one forwarder, and in a second run by the other."""
-    kinds = {"python": PythonForwarder, "compiled": CompiledForwarder}
-    monkeypatch.setattr(Traffic, "make", staticmethod(kinds[request.param]))
+    monkeypatch.setattr(Traffic, "choice", request.param)
+
+
+@pytest.fixture(params=EITHER)
+async def either_relay(tmp_path: Path, request: pytest.FixtureRequest) -> AsyncIterator[Relay]:
+    """A relay with one forwarder, and in a second run with the other."""
+    async with running_relay(tmp_path, choice=request.param) as relay:
+        yield relay
 
 
 @pytest.fixture

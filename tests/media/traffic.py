@@ -3,14 +3,12 @@
 import secrets
 import struct
 from collections import deque
-from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import pylibsrtp
 
-from media.plane.compiled import CompiledForwarder
-from media.plane.python import PythonForwarder
+from media.plane.choose import forwarder
 from media.plane.table import (
     Address,
     Extensions,
@@ -82,15 +80,16 @@ class End:
 class Traffic:
     """The whole network. `lost` holds back the next datagrams to receivers when it says True.
 
-    `make` is set by the fixture `both_forwarders`.
+    `choice` is set by the fixture `both_forwarders`.
     """
 
-    make: ClassVar[Callable[[Clock], PythonForwarder | CompiledForwarder]] = PythonForwarder
+    choice: ClassVar[str] = "python"
 
     def __init__(self) -> None:
         self.clock = Clock()
         self.told = Told()
-        self.forwarder = self.make(self.clock)
+        self.forwarder: Any = forwarder(self.choice)
+        self.forwarder.clock = self.clock
         self.forwarder.outgoing = self._outgoing
         self.forwarder.start([], self.told)
         self.ends: dict[Address, End] = {}
