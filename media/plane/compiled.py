@@ -36,6 +36,7 @@ _CODECS: tuple[Codec, ...] = get_args(Codec)
 _PROFILES = {"AES128_GCM": (0, 16, 12), "AES256_GCM": (1, 32, 12), "AES128_CM_SHA1_80": (2, 16, 14)}
 _REASONS = [ffi.string(lib.fw_reason(number)).decode() for number in range(lib.FW_REASONS)]
 _EVENT = struct.Struct("=IIBBHII16sIq")  # fw_event
+_SLOT = struct.Struct("=qQQdiiII")  # fw_slot_figures
 _ROOM = 256 * 1024  # of events read at once
 _SOCKET_BUFFER = 4 * 1024 * 1024  # bytes; what a key frame of everybody needs while the thread is busy
 
@@ -69,6 +70,7 @@ class CompiledForwarder:
         self._shown: dict[int, set[Slot]] = {}  # by the handle of their source
         self._events = ffi.new("uint8_t[]", _ROOM)
         self._numbers = ffi.new("uint16_t[]", max(lib.FW_ARRIVALS, lib.FW_MISSING_LIMIT))
+        self._figures = ffi.new("fw_slot_figures[]", lib.FW_SLOTS)
         self._instants = ffi.new("int64_t[]", lib.FW_ARRIVALS)
 
     # ---- life
@@ -255,8 +257,8 @@ class CompiledForwarder:
             self._refresh_leg(leg)
             for source in leg.sources:
                 self._refresh_source(source)
-            for slot in leg.slots:
-                self._refresh_slot(slot)
+            count = lib.fw_slots_read(self._fw, leg.handle, self._figures)
+            self._write_slots(max(0, count))
 
     def _read_strangers(self) -> Counter[str]:
         drops = ffi.new("uint64_t[]", lib.FW_REASONS)
@@ -285,12 +287,18 @@ class CompiledForwarder:
             _write_layer(layer, measured)
 
     def _refresh_slot(self, slot: Slot) -> None:
-        figures = ffi.new("fw_slot_figures *")
-        if lib.fw_slot_read(self._fw, slot.handle, figures) < 0:
-            return
-        slot.layer, slot.waiting = figures.layer, bool(figures.waiting)
-        slot.packets, slot.bytes = figures.packets, figures.bytes
-        slot.ts_delta, slot.last_sent = figures.ts_delta, figures.last_sent
+        count = lib.fw_slot_read(self._fw, slot.handle, self._figures)
+        self._write_slots(1 if count == 0 else 0)
+
+    def _write_slots(self, count: int) -> None:
+        """Unpacked in one go: a receiver has many slots, and a worker many receivers."""
+        records = ffi.buffer(self._figures, count * _SLOT.size)
+        for handle, packets, octets, last_sent, layer, waiting, ts_delta, _ in _SLOT.iter_unpack(records):
+            slot = self._slots.get(handle)
+            if slot is None:
+                continue
+            slot.layer, slot.waiting, slot.ts_delta = layer, bool(waiting), ts_delta
+            slot.packets, slot.bytes, slot.last_sent = packets, octets, last_sent
 
     # ---- what the thread tells
 

@@ -717,21 +717,37 @@ int fw_source_read(fw *f, fw_handle handle, fw_source_figures *figures)
     return unlock(f, source->told.layers);
 }
 
+static fw_slot_figures figures_of(const struct slot *slot)
+{
+    return (fw_slot_figures){
+        .handle = slot->handle,
+        .packets = slot->packets,
+        .bytes = slot->bytes,
+        .last_sent = slot->last_sent,
+        .layer = slot->layer,
+        .waiting = slot->waiting,
+        .ts_delta = slot->segment_count > 0 ? slot->segments[0].ts_delta : 0,
+    };
+}
+
 int fw_slot_read(fw *f, fw_handle handle, fw_slot_figures *figures)
 {
     lock(f);
     struct slot *slot = pool_get(&f->slots, handle);
-    if (slot == NULL)
-        return unlock(f, FW_STALE);
-    *figures = (fw_slot_figures){
-        .layer = slot->layer,
-        .waiting = slot->waiting,
-        .ts_delta = slot->segment_count > 0 ? slot->segments[0].ts_delta : 0,
-        .packets = slot->packets,
-        .bytes = slot->bytes,
-        .last_sent = slot->last_sent,
-    };
-    return unlock(f, 0);
+    if (slot != NULL)
+        *figures = figures_of(slot);
+    return unlock(f, slot != NULL ? 0 : FW_STALE);
+}
+
+int fw_slots_read(fw *f, fw_handle handle, fw_slot_figures *figures)
+{
+    int count = 0;
+    lock(f);
+    struct leg *leg = pool_get(&f->legs, handle);
+    for (int i = 0; leg != NULL && i < FW_SLOTS; i++)
+        if (leg->slots[i] != NULL)
+            figures[count++] = figures_of(leg->slots[i]);
+    return unlock(f, leg != NULL ? count : FW_STALE);
 }
 
 /* ---- the end of a leg */

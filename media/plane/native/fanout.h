@@ -81,10 +81,11 @@ typedef struct {
 } fw_source_figures;
 
 typedef struct {
-    int layer, waiting;
-    uint32_t ts_delta;
+    fw_handle handle;
     uint64_t packets, bytes;
     double last_sent;
+    int32_t layer, waiting;
+    uint32_t ts_delta, reserved;
 } fw_slot_figures;
 
 /* What the event loop reads; `size` counts this head and the data behind it, rounded up to 8. */
@@ -147,6 +148,7 @@ int fw_arrivals(fw *f, fw_handle leg, uint16_t *numbers, int64_t *instants); /* 
 int fw_leg_read(fw *f, fw_handle leg, fw_leg_figures *figures);
 int fw_source_read(fw *f, fw_handle source, fw_source_figures *figures); /* forgets `loudest` */
 int fw_slot_read(fw *f, fw_handle slot, fw_slot_figures *figures);
+int fw_slots_read(fw *f, fw_handle leg, fw_slot_figures *figures); /* room for FW_SLOTS; returns how many */
 
 /* For tests: one datagram as if it had come from the network; what goes out is kept in memory instead of being
  * sent; the kernel takes none of the next so many datagrams. */
