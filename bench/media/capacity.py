@@ -23,26 +23,31 @@ REALTIME: dict[str, Mapping[str, str]] = {
 
 async def highest_lossless(sheet: Sheet, ours: Relay) -> None:
     """Row capacity: faster and faster until something is lost twice at the same rate."""
-    best, tried = 0.0, []
+    runs: list[Round] = []
     async with crowd(ours, LARGE) as people:
         for speed in SPEEDS:
-            result = await _without_loss(ours, people, speed)
-            tried.append(asdict(result))
-            print(
-                f"  {result.rate:.0f}/s loss {100 * result.loss:.4f} % at {100 * result.load:.0f} %",
-                flush=True,
-            )
-            if result.loss > LOSSLESS or result.broken:
+            runs.append(await _without_loss(ours, people, speed))
+            _show(runs[-1])
+            if not _is_whole(runs[-1]):
                 break
-            best = max(best, result.rate)
-    sheet.keep("capacity", tried)
-    steps = [(round(run["rate"]), round(run["loss"], 6)) for run in tried]
-    sheet.put("capacity", best, {"tried": steps})
+        sheet.keep("capacity", [asdict(run) for run in runs])
+        steps = [(round(run.rate), round(run.loss, 6)) for run in runs]
+        sheet.put(
+            "capacity", max((run.rate for run in runs if _is_whole(run)), default=0.0), {"tried": steps}
+        )
+
+
+def _is_whole(run: Round) -> bool:
+    return run.loss <= LOSSLESS and not run.broken
+
+
+def _show(run: Round) -> None:
+    print(f"  {run.rate:.0f}/s loss {100 * run.loss:.4f} % at {100 * run.load:.0f} %", flush=True)
 
 
 async def _without_loss(ours: Relay, people: Crowd, speed: float) -> Round:
     first = await play(ours, people, speed, WINDOW)
-    return first if first.loss <= LOSSLESS else await play(ours, people, speed, WINDOW)
+    return first if _is_whole(first) else await play(ours, people, speed, WINDOW)
 
 
 async def busy_python(sheet: Sheet, address: str, folder: Path) -> None:

@@ -13,7 +13,7 @@ from bench.media.generator import Numbers
 from bench.media.relay import Relay, cpu_seconds
 from bench.media.rows import Sheet, median
 
-WARM, WINDOW = 0.8, 3.0
+WARM, WINDOW = 0.8, 2.5
 TOO_LATE = 0.05  # share of packets the generator itself sent late: the machine was busy, the window is void
 AGAIN = 2  # windows repeated for that, at most
 CALIBRATION = bytes(16 << 20)

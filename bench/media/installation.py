@@ -6,7 +6,7 @@ import sys
 
 from bench.media.rows import Sheet
 
-KILLS = 3
+KILLS = 2
 
 
 async def first_audio(sheet: Sheet) -> None:

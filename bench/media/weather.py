@@ -27,7 +27,8 @@ ROOM = "weather"
 SIDES: tuple[Side, Side] = ("near", "far")
 LOSSES, DELAYS = (1, 5, 10, 20), (20, 200)
 DROP_LOSS = 30
-WARM, WINDOW = 4.0, 15.0
+WARM, WINDOW = 3.0, 15.0
+DROP_WINDOW = 8.0
 LONG = 60.0  # FULL=1
 SPEECH, RATE = 12, 48_000
 CHROMIUM = "/usr/bin/chromium"
@@ -58,12 +59,12 @@ async def measure(sheet: Sheet, *, full: bool) -> None:
             for delay in DELAYS:
                 for loss in LOSSES:
                     link.set(Conditions(loss=loss / 100, delay_ms=delay))
-                    cells[f"{loss} % {delay} ms"] = await _cell(people, window)
+                    cells[f"{loss} % {delay} ms"] = await _cell(link, people, window)
                     _show(f"{loss} % {delay} ms", cells)
             dropped = False
             for delay in DELAYS:
                 link.set(Conditions(loss=DROP_LOSS / 100, delay_ms=delay))
-                cells[f"{DROP_LOSS} % {delay} ms"] = await _cell(people, window)
+                cells[f"{DROP_LOSS} % {delay} ms"] = await _cell(link, people, DROP_WINDOW)
                 _show(f"{DROP_LOSS} % {delay} ms", cells)
                 dropped = dropped or not await _alive(people)
     at = {loss: max(cells[f"{loss} % {delay} ms"]["worst"] for delay in DELAYS) for loss in LOSSES}
@@ -74,17 +75,26 @@ async def measure(sheet: Sheet, *, full: bool) -> None:
 
 def _show(name: str, cells: dict[str, dict[str, float]]) -> None:
     cell = cells[name]
-    print(f"  {name}: down {cell['down']:.2f} %, up {cell['up']:.2f} % made up", flush=True)
+    print(
+        f"  {name}: down {cell['down']:.2f} %, up {cell['up']:.2f} % made up ({cell['lost']:.1f} % lost)",
+        flush=True,
+    )
 
 
-async def _cell(people: dict[Side, Page], window: float) -> dict[str, float]:
-    """Shares in percent, after the ears have got used to it. `down`: heard behind the link; `up`: beside the relay."""
+async def _cell(link: Link, people: dict[Side, Page], window: float) -> dict[str, float]:
+    """Shares in percent, after the ears have got used to it. `down`: heard behind the link; `up`: beside the relay.
+
+    `lost` is what the link really lost.
+    """
     await asyncio.sleep(WARM)
+    link.counts(reset=True)
     before = {side: await _heard(page) for side, page in people.items()}
     await asyncio.sleep(window)
     after = {side: await _heard(page) for side, page in people.items()}
     down, up = (_share(before[side], after[side]) for side in SIDES)
-    return {"worst": max(down, up), "down": down, "up": up}
+    crossed = link.counts()
+    lost = 100 * crossed.lost / max(1, crossed.lost + crossed.passed)
+    return {"worst": max(down, up), "down": down, "up": up, "lost": lost}
 
 
 def _share(before: Heard, after: Heard) -> float:
