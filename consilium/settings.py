@@ -17,6 +17,7 @@ from consilium import turn
 
 PREFIX = "CONSILIUM_"
 MIN_SECRET = 32
+MIN_TOKEN = 20
 # sockaddr_un.sun_path on Linux holds 108 bytes with its closing zero (unix(7)).
 SOCKET_PATH_MAX = 107
 # When one dies its rooms go on at the other at once; two on two cores cost 70 MB and nothing while they wait.
@@ -101,6 +102,12 @@ class Settings:
         metadata={
             "meaning": "file with the secret shared with the TURN servers; made by consilium turn config"
         }
+    )
+    metrics_token: str | None = field(
+        metadata={
+            "meaning": "token with which /metrics may be read from anywhere; empty: from this machine alone"
+        },
+        repr=False,
     )
     registry_url: str | None = field(
         metadata={"meaning": "base address of the registry that takes the documents"}
@@ -199,6 +206,7 @@ class _Reader:
             turn_secret_file=secret_file.resolve()
             if (secret_file := self.path("turn_secret_file"))
             else None,
+            metrics_token=self.token(),
             registry_url=self.url("registry_url", ("http", "https"))
             or (f"http://127.0.0.1:{registry_port}" if demo else None),
             registry_port=registry_port,
@@ -335,6 +343,16 @@ class _Reader:
                 "`consilium turn config`. TURN servers need a secret file: name it, `consilium turn config` makes it.",
             )
         return found
+
+    def token(self) -> str | None:
+        text = self.text("metrics_token")
+        if text is not None and (len(text) < MIN_TOKEN or not text.isascii()):
+            _refuse(
+                "settings_metrics_token",
+                f"{variable('metrics_token')}: не короче {MIN_TOKEN} знаков латиницей, например из "
+                f"`openssl rand -hex 16`. At least {MIN_TOKEN} ASCII characters are needed.",
+            )
+        return text
 
     def secret(self, data_dir: Path, *, demo: bool) -> str:
         text = self.text("secret_key")

@@ -109,8 +109,13 @@ class MediaClient:
 
     @property
     def load(self) -> float:
-        """0 for idle, 1 for a worker that takes no more rooms."""
+        """0 for idle, 1 for a worker at its measure; see `full`."""
         return _figure(self.pulse, "load")
+
+    @property
+    def full(self) -> bool:
+        """It refuses new rooms, but those that are moved to it only when it has too many people."""
+        return self.pulse.get("full") is True
 
     @property
     def capacity(self) -> int:

@@ -4,8 +4,8 @@ Whoever asks on the loop alone cannot tell a worker that is dead from one that i
 at once. So heartbeats have a connection of their own (`hello {"beat": true}`), handed to this thread after the
 greeting: silence there means that the whole process stands still, and `stalled` says for how long the loop has.
 
-Each answer: {"id", "ok", "stalled": seconds, "load": 0 to 1 and more, "people", "capacity", "rooms", "draining"}.
-Load is the larger of people against capacity and the process' CPU against BUSY of one core.
+Each answer: {"id", "ok", "stalled": seconds, ...} with what the worker says of itself (`Worker.vitals`): load and
+full, people, capacity, rooms, draining.
 """
 
 import asyncio
@@ -24,23 +24,19 @@ from media.errors import MediaError
 TICK = 0.2  # seconds between two signs of life of the loop
 STALLED = 2.0  # seconds without one after which the stacks are written to the log, once a stall
 ASLEEP = 1.0  # seconds this thread may oversleep before it knows that the whole process stood still
-MEASURE_EVERY = 1.0  # seconds over which CPU is measured
-BUSY = 0.7  # of a core; a worker at that takes no more rooms (reliability 4.2)
 LINE = 4096  # bytes; pings are short
 
 logger = logging.getLogger(__name__)
 
 
 class Pulse:
-    """One per worker. `vitals()` is asked on the loop's thread; it says people, capacity, rooms, draining."""
+    """One per worker. `vitals()` is asked on the loop's thread, every TICK."""
 
     def __init__(self, vitals: Callable[[], Message]) -> None:
         self._ask = vitals
         self._vitals: Message = {}
         self._ticked = self._awake = time.monotonic()
         self._told = False
-        self._cpu = (time.monotonic(), time.process_time())
-        self._share = 0.0
         self._selector = selectors.DefaultSelector()
         self._ours, self._theirs = socket.socketpair()
         self._arrived: list[socket.socket] = []
@@ -74,22 +70,11 @@ class Pulse:
             each.close()
         self._selector.close()
 
-    @property
-    def load(self) -> float:
-        people, capacity = self._vitals.get("people", 0), self._vitals.get("capacity", 0)
-        full = people / capacity if isinstance(people, int) and isinstance(capacity, int) and capacity else 0
-        return round(max(full, self._share / BUSY), 3)
-
-    @property
-    def cpu_share(self) -> float:
-        """CPU seconds a second, of all threads."""
-        return self._share
-
     def _tick(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._vitals = self._ask()
-        self._ticked = time.monotonic()
         if not self._closed:
             self._timer = loop.call_later(TICK, self._tick, loop)
+        self._ticked = time.monotonic()
+        self._vitals = self._ask()
 
     # --- the thread ---------------------------------------------------------------------------
 
@@ -129,15 +114,9 @@ class Pulse:
     def _answer(self, line: bytes) -> bytes:
         number = load(line).get("id")
         stalled = max(0.0, time.monotonic() - self._ticked - TICK)
-        return dump(
-            {**self._vitals, "id": number, "ok": True, "stalled": round(stalled, 2), "load": self.load}
-        )
+        return dump({**self._vitals, "id": number, "ok": True, "stalled": round(stalled, 2)})
 
     def _watch(self, now: float) -> None:
-        began, spent = self._cpu
-        if now - began >= MEASURE_EVERY:
-            self._cpu = (now, time.process_time())
-            self._share = (self._cpu[1] - spent) / (now - began)
         if now - self._awake > TICK + ASLEEP:
             logger.warning("process.stood_still %.1f s", now - self._awake)
             self._ticked = now  # the loop could not run either

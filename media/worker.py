@@ -102,7 +102,8 @@ class Worker:
         totals = self._engine.totals()
         self.load.sample(totals.packets_in + totals.packets_out, time.process_time(), time.monotonic())
         return {
-            "full": self.load.full,
+            "load": round(max(self.load.load, self._people() / self._capacity), 3),
+            "full": self.load.full or self._people() >= self._capacity,
             "people": self._people(),
             "capacity": self._capacity,
             "rooms": len(self._rooms),
@@ -143,7 +144,8 @@ class Worker:
             return {"opened": False}
         if self._draining or self._closed:
             raise Draining("this worker takes no new rooms")
-        if room is None and (self.load.full or self._people() >= self._capacity):
+        busy = self.load.full and fields.get("moved") is not True  # those people had media a moment ago
+        if room is None and (busy or self._people() >= self._capacity):
             raise Full("this worker is full")
         self._remember_epoch(name, epoch)
         echo = fields.get("echo") is True

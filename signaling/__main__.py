@@ -8,8 +8,9 @@ import signal
 
 from aiohttp import web
 
-from consilium import bootstrap, log
+from consilium import bootstrap, log, metrics
 from consilium.settings import Settings
+from signaling.metrics import collect
 from signaling.server import attach
 
 SHUTDOWN = 1.0
@@ -20,7 +21,15 @@ def main() -> None:
     log.configure(settings.log_level)
     app = web.Application()
     app.router.add_get("/health", _health)
-    attach(app, bootstrap.service(settings), settings)
+    signaling = attach(app, bootstrap.service(settings), settings)
+
+    async def figures(request: web.Request) -> web.Response:
+        if not metrics.allowed(settings, request.remote, request.headers):
+            raise web.HTTPNotFound
+        found = metrics.text(await collect(signaling))
+        return web.Response(body=found.encode(), headers={"Content-Type": metrics.CONTENT_TYPE})
+
+    app.router.add_get("/metrics", figures)
     asyncio.run(_serve(app, settings))
 
 

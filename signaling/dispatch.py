@@ -8,11 +8,13 @@ stack and answers `internal`.
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from typing import Any
 from uuid import uuid4
 
 from consilium.clock import now
+from consilium.commands import WIRE
 from consilium.errors import ConsiliumError, Forbidden, Invalid, TooMany, Unauthenticated, Unavailable
 from consilium.service import Service
 from signaling import wire
@@ -35,19 +37,29 @@ class Dispatch:
         self._service = service
         self._calls = calls
         self._sessions = sessions
+        self.outcomes: Counter[tuple[str, str]] = Counter()
         self.answers: dict[str, Answer] = {}
         self.follow: dict[str, Follow] = {}
 
     async def handle(self, name: str, sid: str, *arguments: object) -> dict[str, Any]:
         """Never raises; the returned dict is the acknowledgement."""
         try:
-            return wire.ok(await self._run(name, sid, arguments))
+            answer = wire.ok(await self._run(name, sid, arguments))
         except ConsiliumError as error:
+            self._count(name, error.code)
             return wire.refusal(error)
         except Exception:
             ref = uuid4().hex[:12]
+            self._count(name, "internal")
             log.exception("message failed", extra={"message_name": name[:60], "ref": ref})
             return wire.refusal(Unavailable("internal", ref=ref))
+
+        self._count(name, "ok")
+        return answer
+
+    def _count(self, name: str, outcome: str) -> None:
+        """Names are the wire's own; what a client makes up is counted as one."""
+        self.outcomes[name if name in WIRE or name in self.answers else "unknown", outcome] += 1
 
     async def _run(self, name: str, sid: str, arguments: tuple[object, ...]) -> dict[str, Any]:
         connection = self._sessions.by_sid.get(sid)

@@ -90,6 +90,7 @@ class Placements:
         self._lock = asyncio.Lock()
         self._wake = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
+        self.moves = 0
         self.on_moved: Moved | None = None
 
     def start(self) -> None:
@@ -346,6 +347,7 @@ class Placements:
         if not moves:
             return []
         rows = await self._calls.run(self._raise, moves)
+        self.moves += sum((row.worker, row.holder) == moves[room][1:] for room, row in rows.items())
         log.info(
             "media rooms moved",
             extra={"rooms": len(rows), "epochs": {str(k): v.epoch for k, v in rows.items()}},
@@ -381,16 +383,19 @@ class Placements:
         """Open the room where it is placed; a worker that takes no more rooms gives it to another."""
         if (room, placement) in self._opened:
             return placement
-        client = self.client(placement.worker)
         try:
-            await client.request("room.open", room=str(room), epoch=placement.epoch)
+            await self._request_open(room, placement)
         except MediaError as error:
-            if error.code not in {"full", "draining"}:
+            if error.code not in {"full", "draining"} or not self._can_choose(placement.worker):
                 raise
             placement = await self._elsewhere(room, placement)
-            await self.client(placement.worker).request("room.open", room=str(room), epoch=placement.epoch)
+            await self._request_open(room, placement)
         self._opened.add((room, placement))
         return placement
+
+    async def _request_open(self, room: UUID, placement: Placement) -> None:
+        client = self.client(placement.worker)
+        await client.request("room.open", room=str(room), epoch=placement.epoch, moved=placement.epoch > 1)
 
     async def _elsewhere(self, room: UUID, refused: Placement) -> Placement:
         async with self._lock:
@@ -414,8 +419,8 @@ class Placements:
         if not living:
             raise Unavailable("media_unavailable")
         loads = {name: self._load(name, people) for name in living}
-        chosen = min(living, key=loads.__getitem__)
-        if loads[chosen] > 1 and not moving:
+        chosen = min(living, key=lambda name: (self._clients[name].full, loads[name]))
+        if not moving and (loads[chosen] > 1 or self._clients[chosen].full):
             raise Unavailable("media_full")
         return chosen
 

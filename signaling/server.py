@@ -112,6 +112,11 @@ class Signaling:
         self._closed = False
         self._ending = False
 
+    @property
+    def media_clients(self) -> dict[str, MediaClient]:
+        """Control address -> the worker as this process sees it."""
+        return self._clients
+
     async def start(self) -> None:
         self.rtc.start()
         for client in self._clients.values():

@@ -15,7 +15,7 @@ from aiohttp import web
 from consilium.service import Service
 from consilium.settings import Settings
 from web import errors, guard, render
-from web.api import calendar, commands, documents, files, finding, health, recordings, registry, session
+from web.api import calendar, commands, documents, files, finding, health, metrics, recordings, registry, session
 from web.limits import Limits
 from web.pages import consilia, day, directory, own, protocols, requests, room
 from web.pool import Pool
@@ -70,6 +70,7 @@ ROUTES: tuple[Route, ...] = (
     Route("GET", "/consilium/{id}.ics", calendar.invitation),
     # machines
     Route("GET", "/health", health.health_json),
+    Route("GET", "/metrics", metrics.metrics_text),
     Route("POST", "/registry/callback", registry.callback),
     Route("GET", "/registry/documents/{local_uid}", registry.document),
     Route("GET", "/authority/crl", documents.revocation_list),
@@ -87,6 +88,7 @@ def make_app(service: Service, settings: Settings) -> web.Application:
         settings=settings, service=service, pool=pool, limits=Limits(), templates=render.environment()
     )
     app[SESSIONS_SEEN] = {}
+    app[metrics.SOURCES] = []
     for route in ROUTES:
         app.router.add_route(route.method, route.path, route.handler)
         if route.method == "GET":

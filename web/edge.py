@@ -8,14 +8,17 @@ from consilium import bootstrap, log
 from consilium.service import Service
 from consilium.settings import Settings
 from signaling import server
+from signaling.metrics import collect
 from web import serving
+from web.api.metrics import SOURCES
 from web.app import make_app
 
 
 def make_edge(service: Service, settings: Settings) -> web.Application:
     """The web application with the Socket.IO server on `/socket.io`."""
     app = make_app(service, settings)
-    server.attach(app, service, settings)
+    signaling = server.attach(app, service, settings)
+    app[SOURCES].append(lambda: collect(signaling))
     return app
 
 

@@ -23,7 +23,7 @@ PERMISSIONS = (
 # Routes anybody may ask without a session; everything else is for signed-in people. A socket proves itself by
 # its single-use ticket (signaling/server.py), which only a session gets.
 PUBLIC = frozenset(
-    {"/sign-in", "/api/session.begin", "/health", "/authority/crl", "/registry/callback", "/favicon.ico",
+    {"/sign-in", "/api/session.begin", "/health", "/metrics", "/authority/crl", "/registry/callback", "/favicon.ico",
      "/registry/documents/{local_uid}", "/static", "/socket.io/"}
 )  # fmt: skip
 # Machines authenticate these by HMAC over the body; there is no browser and no cookie.

@@ -19,7 +19,7 @@ from media.pulse import Pulse
 from media.worker import Worker
 from tests.media.rig import ROOM, Events, Relay, relay_process, running_process, running_relay, until
 
-NOW = {"people": 3, "capacity": 12, "rooms": 1, "draining": False}
+NOW = {"load": 0.25, "people": 3, "capacity": 12, "rooms": 1, "draining": False}
 
 
 @pytest.fixture
@@ -46,7 +46,6 @@ async def test_a_heartbeat_is_answered_while_the_loop_is_busy_and_says_how_full_
     answer = ping(connection, 7)
     assert {name: answer[name] for name in NOW} == NOW
     assert (answer["id"], answer["ok"]) == (7, True)
-    assert answer["load"] >= 0.25
 
 
 async def test_a_loop_that_hangs_is_told_of_and_its_stacks_are_written_once(
