@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import logging
 import os
+import re
 import socket
 import struct
 from collections import Counter
@@ -20,6 +21,7 @@ from media.publish import Publish
 from tests.media.rig import ROOM, Participant, Picture, Relay, Tone, built, running_relay, until
 
 BAD_STUN = struct.pack("!HHI12s", 0x0001, 4, 0x2112A442, b"x" * 12) + struct.pack("!HH", 0x0024, 0)
+GARBAGE = os.urandom(400)
 RTP = struct.pack("!BBHLL", 0x80, 96, 1, 2, 3) + b"x" * 100
 
 
@@ -168,11 +170,11 @@ async def test_a_flood_of_malformed_stun_neither_stops_a_call_nor_fills_the_log(
 ):
     flood = stranger(port_of(relay))
     with caplog.at_level(logging.DEBUG):
-        for number in range(2000):
+        for number in range(10_000):
             flood.send(BAD_STUN)
             if number % 100 == 0:
                 await asyncio.sleep(0)
-        await until(lambda: strangers(relay)["bad_stun"] >= 1000)
+        await until(lambda: strangers(relay)["bad_stun"] >= 9_000)
     await still_sends(pair[1])
     assert [record for record in caplog.records if record.name.startswith("media")] == []
 
@@ -184,6 +186,94 @@ async def test_a_stranger_is_not_answered(relay: Relay, pair, stranger, attribut
     one = stranger(port_of(relay))
     one.send(request)
     await until(lambda: strangers(relay)["bad_stun"] == 1)
+    assert not one.answered()
+
+
+async def test_a_flood_of_garbage_neither_stops_a_call_nor_fills_the_log(
+    relay: Relay, pair, stranger, caplog: pytest.LogCaptureFixture
+):
+    flood = stranger(port_of(relay))
+    with caplog.at_level(logging.DEBUG):
+        for number in range(20_000):
+            flood.send(bytes([number % 256]) + GARBAGE[number % 100 :])
+            if number % 16 == 0:
+                await asyncio.sleep(0)
+        await until(lambda: strangers(relay).total() >= 18_000)
+    await still_sends(pair[1])
+    assert [record for record in caplog.records if record.name.startswith("media")] == []
+    assert {link.state for link in links(relay)} == {"connected"}
+
+
+async def test_a_flood_from_a_participant_is_cut_to_his_ceiling_and_hurts_nobody_else(relay: Relay, pair):
+    """SRTP with his own key, as fast as his machine can."""
+    anna, boris = pair
+    vera = Participant(relay, "vera")
+    await vera.publish({"mic": Tone()})
+    await boris.track(await boris.slot_with("mic", "vera")).recv()
+    publish, theirs = publishing(relay), publishing(relay, "vera")
+    for number in range(4000):
+        head = struct.pack("!BBHLL", 0x80, 96, number, 5, 4711)
+        raw_send(anna, srtp_of(anna).protect(head + b"\x00" * 1100))
+        if number % 50 == 0:
+            await asyncio.sleep(0)
+    await until(lambda: dropped(relay, publish)["flood"] > 1000)
+    passed = publish.leg.counters.packets_in - dropped(relay, publish)["flood"]
+    assert passed * 1100 < 4 * publish.leg.ceiling / 8, "a second's worth, and what was earned meanwhile"
+    layer = theirs.streams["0"].source.layers[0]
+    count = layer.packets
+    await until(lambda: layer.packets > count + 20)
+    assert layer.highest - layer.first_seq + 1 == layer.packets, "nothing of hers was lost"
+    assert "flood" not in dropped(relay, theirs)
+    await vera.close()
+
+
+async def test_two_lines_that_claim_one_ssrc_get_in_nobodys_way(relay: Relay):
+    """RFC 3550, section 8.2: collisions happen; here somebody makes them, in his own offer and with another's."""
+    await relay.ask("room.open", **ROOM)
+    anna, vera, boris = (Participant(relay, name) for name in ("anna", "vera", "boris"))
+    await boris.subscribe(audio=2, video=2)
+    await anna.publish({"mic": Tone(), "camera": Picture(60)})
+    mic = anna.sending.getTransceivers()[0].sender._ssrc
+    plain = vera.relay.ask
+
+    async def colliding(op: str, **fields: object):
+        if "sdp" in fields:
+            fields["sdp"] = re.sub(r"a=ssrc:\d+", f"a=ssrc:{mic}", str(fields["sdp"]))
+        return await plain(op, **fields)
+
+    vera.relay.ask = colliding
+    await vera.publish({"mic": Tone(), "camera": Picture(200)})
+    for name, grey in (("anna", 60), ("vera", 200)):
+        await boris.track(await boris.slot_with("mic", name)).recv()
+        async with asyncio.timeout(10):
+            picture = await boris.track(await boris.slot_with("camera", name)).recv()
+        assert abs(bytes(picture.planes[0])[0] - grey) < 12
+    for person in (anna, vera, boris):
+        await person.close()
+
+
+async def test_a_receiver_who_sends_on_his_receiving_connection_reaches_nobody(relay: Relay, pair):
+    """S08: valid SRTP of a participant, but nothing was ever negotiated for it."""
+    _, boris = pair
+    subscribe = relay.worker._rooms["r1"].peers["boris"].subscribe
+    assert subscribe is not None
+    dtls = boris.receiving.getTransceivers()[0].receiver.transport
+    pair_used = dtls.transport._connection._nominated[1]
+    for number in range(20):
+        packet = dtls._tx_srtp.protect(struct.pack("!BBHLL", 0x80, 111, number, 5, 4711) + b"x" * 100)
+        pair_used.protocol.transport.sendto(packet, pair_used.remote_addr)
+    await until(lambda: dropped(relay, subscribe)["unknown_ssrc"] == 20)
+    await still_sends(boris)
+
+
+async def test_before_somebody_is_let_in_the_port_knows_nobody(relay: Relay, stranger):
+    """No room, no peer: not even a check with a guessed name is answered."""
+    one = stranger(port_of(relay))
+    attributes = struct.pack("!HH12s", 0x0006, 9, b"abcd1234:\0\0\0")
+    one.send(struct.pack("!HHI12s", 1, len(attributes), 0x2112A442, b"x" * 12) + attributes)
+    one.send(RTP)
+    one.send(client_hello())
+    await until(lambda: strangers(relay) == {"bad_stun": 1, "stranger": 2})
     assert not one.answered()
 
 
@@ -251,6 +341,10 @@ def client_hello() -> bytes:
 
 def ice_of(person: Participant):
     return person.sending.getTransceivers()[0].sender.transport.transport._connection
+
+
+def srtp_of(person: Participant):
+    return person.sending.getTransceivers()[0].sender.transport._tx_srtp
 
 
 def raw_send(person: Participant, data: bytes) -> None:
