@@ -1,4 +1,25 @@
-"""The operations of the control channel: JSON fields in, JSON fields out, MediaError when refused."""
+"""The operations of the control channel: JSON fields in, JSON fields out, MediaError when refused.
+
+Every operation on a room carries `room` and `epoch`, every one on a person `peer` as well. `may` and `sources` name
+mic, camera, camera2, screen, screen2, screen3.
+
+  room.open {echo?, moved?} -> {opened}            a higher epoch supersedes; echo: everybody receives himself alone
+  room.close {reason, if_empty?} -> {closed}
+  publish.offer {sdp, sources: {mid: source}, may} -> {sdp}
+      Again for more m-lines, and with other ICE credentials for a restart of ICE: same certificate, same m-lines, and
+      keys and sources stay. Any other offer begins a new connection in place of the old one. Encodings of simulcast
+      (a=simulcast) stand lowest first. The answer is ICE-lite; it takes no candidates
+  publish.may {may}                                at once, without negotiation
+  subscribe.open {audio, video} -> {sdp}           a pool of slots; again: a new connection
+  subscribe.answer {sdp} -> {slots}
+  subscribe.restart -> {sdp}                       the same offer with fresh ICE credentials; then subscribe.answer
+  subscribe.view {tiles: {mid: {height, visible}}} -> {slots}
+  subscribe.unheard {from}
+  candidate {pc, candidate} -> {used: false}       counted and forgotten: the relay is called, it does not call
+  peer.close {reason}
+  record {on, peers} / record.left -> {files}
+  stats {room?} -> counters of everything          fence {rooms: {name: epoch}}, drain -> see signaling.placement
+"""
 
 import asyncio
 import logging
@@ -44,6 +65,8 @@ class Worker:
         max_bitrate: int,
         forwarder: Forwarder,
         recordings: Path | None = None,
+        *,
+        transport_cc: bool = True,
     ) -> None:
         """Needs a running event loop; raises OSError when no UDP port can be bound.
 
@@ -60,7 +83,7 @@ class Worker:
         self._closed = False
         self._recordings = recordings / name if recordings is not None else None
         self._left = sweep(self._recordings) if self._recordings is not None else []
-        self._engine = Engine(plan, forwarder, max_bitrate)
+        self._engine = Engine(plan, forwarder, max_bitrate, transport_cc=transport_cc)
         self.load = Load(PACKET_LIMITS[forwarder.name])
         self._operations: dict[str, Callable[[Fields], Awaitable[Answer]]] = {
             "room.open": self._open_room,
