@@ -41,6 +41,7 @@ class Settings:
     max_bitrate: int  # bit/s a camera may send
     forwarder: str  # auto: the compiled one where it was built
     realtime: bool  # its thread may ask for realtime priority
+    rate_feedback: str  # transport-cc or remb: how publishers are told what arrives
     recordings: Path | None  # folder; without it nothing is recorded
     drain_seconds: int  # from SIGTERM until rooms that nobody moved away are ended
 
@@ -72,6 +73,8 @@ def read_settings(arguments: list[str], environment: Mapping[str, str]) -> Setti
     parser.add_argument("--drain-seconds", type=int, default=default("drain-seconds", "30"))
     parser.add_argument("--forwarder", choices=PREFERENCES, default=default("forwarder", "auto"))
     parser.add_argument("--realtime", choices=("0", "1"), default=default("realtime", "1"))
+    rate_feedback = default("rate-feedback", "transport-cc")
+    parser.add_argument("--rate-feedback", choices=("transport-cc", "remb"), default=rate_feedback)
     given = parser.parse_args(arguments)
     if not given.control:
         parser.error("--control is required")
@@ -94,6 +97,7 @@ def read_settings(arguments: list[str], environment: Mapping[str, str]) -> Setti
         max_bitrate=given.max_bitrate,
         forwarder=given.forwarder,
         realtime=given.realtime == "1",
+        rate_feedback=given.rate_feedback,
         recordings=given.recordings,
         drain_seconds=given.drain_seconds,
     )
@@ -103,7 +107,15 @@ async def serve(settings: Settings) -> None:
     """Run until SIGTERM, which lets people move away first, or SIGINT; raises OSError or ValueError at the start."""
     plan = SocketPlan(settings.addresses, settings.udp_port)
     path = forwarder(settings.forwarder, realtime=settings.realtime)
-    worker = Worker(settings.name, plan, settings.capacity, settings.max_bitrate, path, settings.recordings)
+    worker = Worker(
+        settings.name,
+        plan,
+        settings.capacity,
+        settings.max_bitrate,
+        path,
+        settings.recordings,
+        transport_cc=settings.rate_feedback == "transport-cc",
+    )
     server = ControlServer(worker, settings.control, settings.key)
     await server.start()
     stop, hurry = asyncio.Event(), asyncio.Event()

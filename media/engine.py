@@ -33,13 +33,15 @@ class SocketPlan:
 class Engine:
     """Finds the connection, source or slot that an event of the packet path is about (`table.Listener`)."""
 
-    def __init__(self, plan: SocketPlan, forwarder: Forwarder, max_bitrate: int) -> None:
+    def __init__(
+        self, plan: SocketPlan, forwarder: Forwarder, max_bitrate: int, *, transport_cc: bool = True
+    ) -> None:
         """Bind, and start the forwarder on the running loop; raises OSError when no address can be bound."""
         self.certificate = RelayCertificate.generateCertificate()
         self.fingerprint = self.certificate.fingerprint
         self.forwarder = forwarder
         self.max_bitrate = max_bitrate
-        self.transport_cc = True  # publishers are told what arrived when; without it, REMB
+        self.transport_cc = transport_cc  # publishers are told what arrived when; without it, REMB
         self.streams: dict[Source, Stream] = {}
         self.subscribes: dict[Leg, Subscribe] = {}
         self._links: dict[Leg, Link] = {}
