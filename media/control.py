@@ -26,6 +26,9 @@ SILENT_AFTER = 0.9  # seconds without an answer after which the worker stands st
 OVERSLEPT = 0.2  # seconds this process may be late itself before silence is no evidence
 HELLO_WITHIN = 3.0  # a worker that is busy answers late; one that stands still is known by its heartbeat
 AGAIN_WITHIN = 0.6  # the same when the connection was lost a moment ago
+AGAIN_TIMES = 3  # a process that ends may still take a connection, and drop it
+BEFORE_AGAIN = 0.02  # seconds
+CERTAIN = frozenset({"refused", "silent", "timeout"})
 GIVE_UP_AFTER = {
     "compiled": 8.0,
     "python": 3.0,
@@ -189,16 +192,17 @@ class MediaClient:
     # --- the connection -------------------------------------------------------------------------
 
     async def _keep_connected(self) -> None:
-        """A connection that was lost is tried again at once: only the answer tells a cut cable from a death."""
-        attempt, again, loop = 0, False, asyncio.get_running_loop()
+        """A connection that was lost is tried again at once: only that tells a cut cable from a death."""
+        attempt, again, loop = 0, 0, asyncio.get_running_loop()
         while True:
             began = loop.time()
             reason = await self._once(HELLO_WITHIN if attempt else AGAIN_WITHIN)
             was_up = self._up.is_set()
             self._drop(reason)
-            again = again and loop.time() - began < AGAIN_WITHIN
-            if was_up and reason != "silent" and not again:
-                attempt, again = 0, True
+            again = 0 if was_up and loop.time() - began > AGAIN_WITHIN else again
+            if self._told_up and reason not in CERTAIN and again < AGAIN_TIMES:
+                attempt, again = 0, again + 1
+                await asyncio.sleep(BEFORE_AGAIN)
                 continue
             self._tell_down(reason)
             await asyncio.sleep(BACKOFF[min(attempt, len(BACKOFF) - 1)])
