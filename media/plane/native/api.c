@@ -172,12 +172,19 @@ int fw_update_leg(fw *f, fw_handle handle, const fw_extensions *numbers, double 
     return unlock(f, 0);
 }
 
-static void forget_credential(fw *f, struct credential *credential)
+static void free_credential(struct credential *credential)
 {
     if (credential == NULL)
         return;
-    directory_remove(&f->ufrags, &credential->entry);
+    hmac_close(credential->mac);
     free(credential);
+}
+
+static void forget_credential(fw *f, struct credential *credential)
+{
+    if (credential != NULL)
+        directory_remove(&f->ufrags, &credential->entry);
+    free_credential(credential);
 }
 
 static struct credential *new_credential(struct leg *leg, const char *ufrag, const char *password)
@@ -188,8 +195,7 @@ static struct credential *new_credential(struct leg *leg, const char *ufrag, con
     credential->entry.leg = leg;
     credential->entry.length = (uint8_t)strlen(ufrag);
     memcpy(credential->entry.key, ufrag, strlen(ufrag));
-    credential->length = strlen(password);
-    memcpy(credential->password, password, credential->length);
+    credential->mac = hmac_open((const uint8_t *)password, strlen(password));
     return credential;
 }
 
@@ -198,8 +204,8 @@ static int add_credential(fw *f, struct leg *leg, const char *ufrag, const char 
     if (directory_find(&f->ufrags, (const uint8_t *)ufrag, strlen(ufrag)) != NULL)
         return FW_INVALID;
     struct credential *credential = new_credential(leg, ufrag, password);
-    if (credential == NULL || !directory_add(&f->ufrags, &credential->entry)) {
-        free(credential);
+    if (credential == NULL || credential->mac == NULL || !directory_add(&f->ufrags, &credential->entry)) {
+        free_credential(credential);
         return FW_MEMORY;
     }
     forget_credential(f, leg->credentials[FW_GENERATIONS - 1]);

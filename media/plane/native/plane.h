@@ -86,8 +86,7 @@ socklen_t address_to(struct sockaddr_in6 *to, const fw_address *address, int fam
 
 struct credential {
     struct entry entry; /* key: our ufrag */
-    size_t length;
-    char password[MAX_PASSWORD];
+    struct evp_mac_ctx_st *mac; /* keyed with the password */
 };
 
 struct admitted {
@@ -95,7 +94,14 @@ struct admitted {
     struct admitted *older, *newer;
 };
 
-/* ---- srtp.c */
+/* ---- srtp.c: HMAC-SHA1 with its key schedule kept, and SRTP */
+
+#define HMAC_DIGEST 20
+
+struct evp_mac_ctx_st *hmac_open(const uint8_t *key, size_t length);
+void hmac_close(struct evp_mac_ctx_st *mac);
+bool hmac_sign(struct evp_mac_ctx_st *mac, const uint8_t *data, size_t length, const uint8_t *more,
+               size_t more_length, uint8_t digest[HMAC_DIGEST]);
 
 struct srtp; /* one direction of one leg: session keys with their schedules kept */
 
@@ -387,7 +393,7 @@ struct fw {
     pthread_mutex_t lock;
     struct pool legs, sources, layers, slots;
     struct directory addresses, ufrags;
-    uint64_t strangers[REASONS];
+    uint64_t strangers[REASONS], strange; /* strange: their sum */
     struct events events;
     struct batch own; /* of calls from Python; the thread has its own */
     int sockets[FW_PORTS], families[FW_PORTS], socket_count;

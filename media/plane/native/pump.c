@@ -255,7 +255,15 @@ void batch_account(fw *f, struct batch *batch)
 
 /* ---- in */
 
+/* Under a flood of strangers' datagrams the thread reads larger portions: waking up for one costs ten times what
+ * refusing it costs. Above this rate it rests after a portion that held nothing else, and people's packets come that
+ * much later at most. */
+#define STRANGERS_RATE 5000
+#define STRANGERS_BURST 100
+#define STRANGERS_REST 1000000 /* nanoseconds */
+
 struct receiving {
+    struct bucket patience; /* of strangers' datagrams */
     struct mmsghdr heads[BATCH];
     struct iovec pieces[BATCH];
     struct sockaddr_storage from[BATCH];
@@ -264,6 +272,7 @@ struct receiving {
 
 static void prepare(struct receiving *in)
 {
+    bucket_set(&in->patience, STRANGERS_RATE, STRANGERS_BURST, true, 0);
     for (int i = 0; i < BATCH; i++) {
         in->pieces[i] = (struct iovec){in->data[i], ROOM_IN};
         in->heads[i].msg_hdr = (struct msghdr){.msg_name = &in->from[i], .msg_iov = &in->pieces[i], .msg_iovlen = 1};
@@ -290,6 +299,7 @@ static void process(fw *f, struct batch *batch, struct receiving *in, int port, 
 {
     double now = monotonic();
     pthread_mutex_lock(&f->lock);
+    uint64_t strange = f->strange;
     for (int i = 0; i < count; i++) {
         fw_address from;
         if (address_of(&from, &in->from[i]))
@@ -299,7 +309,10 @@ static void process(fw *f, struct batch *batch, struct receiving *in, int port, 
     }
     if (batch->count > 0)
         turn(f, batch);
+    bool only_strangers = f->strange - strange == (uint64_t)count;
     pthread_mutex_unlock(&f->lock);
+    if (only_strangers && !bucket_take(&in->patience, (size_t)count, now))
+        nanosleep(&(struct timespec){.tv_nsec = STRANGERS_REST}, NULL);
 }
 
 static void pump_socket(fw *f, struct batch *batch, struct receiving *in, int port)

@@ -531,17 +531,19 @@ static struct leg *leg_at(const fw *f, int port, const fw_address *from)
 
 static void refuse(fw *f, struct leg *leg, enum reason reason)
 {
-    if (leg != NULL)
+    if (leg != NULL) {
         drop(leg, reason);
-    else
-        f->strangers[reason]++;
+        return;
+    }
+    f->strangers[reason]++;
+    f->strange++;
 }
 
 static void receive_stun(fw *f, int port, const fw_address *from, const uint8_t *data, size_t length, double now)
 {
     const struct credential *credential = stun_check(&f->ufrags, data, length);
     if (credential == NULL) {
-        f->strangers[BAD_STUN]++;
+        refuse(f, NULL, BAD_STUN);
         return;
     }
     count_in(credential->entry.leg, length, now);

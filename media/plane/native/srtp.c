@@ -68,7 +68,7 @@ static bool derive(const struct profile *profile, const uint8_t *key, const uint
     return ok;
 }
 
-static EVP_MAC_CTX *open_mac(const uint8_t *key)
+struct evp_mac_ctx_st *hmac_open(const uint8_t *key, size_t length)
 {
     OSSL_PARAM parameters[] = {
         OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, "SHA1", 0),
@@ -77,11 +77,25 @@ static EVP_MAC_CTX *open_mac(const uint8_t *key)
     EVP_MAC *algorithm = EVP_MAC_fetch(NULL, "HMAC", NULL);
     EVP_MAC_CTX *mac = algorithm != NULL ? EVP_MAC_CTX_new(algorithm) : NULL;
     EVP_MAC_free(algorithm);
-    if (mac != NULL && EVP_MAC_init(mac, key, AUTH_KEY, parameters) != 1) {
+    if (mac != NULL && EVP_MAC_init(mac, key, length, parameters) != 1) {
         EVP_MAC_CTX_free(mac);
         return NULL;
     }
     return mac;
+}
+
+void hmac_close(struct evp_mac_ctx_st *mac)
+{
+    EVP_MAC_CTX_free(mac);
+}
+
+bool hmac_sign(struct evp_mac_ctx_st *mac, const uint8_t *data, size_t length, const uint8_t *more,
+               size_t more_length, uint8_t digest[HMAC_DIGEST])
+{
+    size_t written = 0;
+    return EVP_MAC_init(mac, NULL, 0, NULL) == 1 && EVP_MAC_update(mac, data, length) == 1 &&
+           EVP_MAC_update(mac, more, more_length) == 1 &&
+           EVP_MAC_final(mac, digest, &written, HMAC_DIGEST) == 1 && written == HMAC_DIGEST;
 }
 
 static bool set_up(struct srtp *s, const struct profile *profile, bool encrypts, const uint8_t *key,
@@ -94,7 +108,7 @@ static bool set_up(struct srtp *s, const struct profile *profile, bool encrypts,
               derive(profile, key, salt, LABEL_AUTH, auth_key, AUTH_KEY) &&
               (s->cipher = EVP_CIPHER_CTX_new()) != NULL &&
               EVP_CipherInit_ex(s->cipher, cipher, NULL, session_key, NULL, encrypts || !s->is_gcm) == 1 &&
-              (s->is_gcm || (s->mac = open_mac(auth_key)) != NULL);
+              (s->is_gcm || (s->mac = hmac_open(auth_key, AUTH_KEY)) != NULL);
     OPENSSL_cleanse(session_key, sizeof session_key);
     OPENSSL_cleanse(auth_key, sizeof auth_key);
     return ok;
@@ -118,7 +132,7 @@ void srtp_close(struct srtp *s)
     if (s == NULL)
         return;
     EVP_CIPHER_CTX_free(s->cipher);
-    EVP_MAC_CTX_free(s->mac);
+    hmac_close(s->mac);
     OPENSSL_cleanse(s, sizeof *s);
     free(s);
 }
@@ -137,15 +151,12 @@ static void make_iv(const struct srtp *s, uint32_t ssrc, uint64_t index, uint8_t
 }
 
 /* RFC 3711, 4.2: over the packet and its rollover counter. */
-static bool sign(const struct srtp *s, const uint8_t *packet, size_t length, uint64_t index, uint8_t tag[AUTH_KEY])
+static bool sign(const struct srtp *s, const uint8_t *packet, size_t length, uint64_t index, uint8_t tag[HMAC_DIGEST])
 {
     uint32_t rollover = (uint32_t)(index >> 16);
     const uint8_t counter[4] = {(uint8_t)(rollover >> 24), (uint8_t)(rollover >> 16), (uint8_t)(rollover >> 8),
                                 (uint8_t)rollover};
-    size_t written = 0;
-    return EVP_MAC_init(s->mac, NULL, 0, NULL) == 1 && EVP_MAC_update(s->mac, packet, length) == 1 &&
-           EVP_MAC_update(s->mac, counter, sizeof counter) == 1 &&
-           EVP_MAC_final(s->mac, tag, &written, AUTH_KEY) == 1 && written == AUTH_KEY;
+    return hmac_sign(s->mac, packet, length, counter, sizeof counter, tag);
 }
 
 static bool crypt_counter(struct srtp *s, const uint8_t *iv, uint8_t *to, const uint8_t *from, size_t length)
@@ -171,7 +182,7 @@ static size_t protect_gcm(struct srtp *s, const uint8_t *iv, uint8_t *packet, si
 size_t srtp_protect(struct srtp *s, uint8_t *packet, size_t header, const uint8_t *payload, size_t length,
                     uint32_t ssrc, uint64_t index)
 {
-    uint8_t iv[16], tag[AUTH_KEY];
+    uint8_t iv[16], tag[HMAC_DIGEST];
     make_iv(s, ssrc, index, iv);
     if (s->is_gcm)
         return protect_gcm(s, iv, packet, header, payload, length);
@@ -195,7 +206,7 @@ static bool unprotect_gcm(struct srtp *s, const uint8_t *iv, uint8_t *packet, si
 
 bool srtp_unprotect(struct srtp *s, uint8_t *packet, size_t header, size_t length, uint32_t ssrc, uint64_t index)
 {
-    uint8_t iv[16], tag[AUTH_KEY];
+    uint8_t iv[16], tag[HMAC_DIGEST];
     make_iv(s, ssrc, index, iv);
     if (s->is_gcm)
         return unprotect_gcm(s, iv, packet, header, length);

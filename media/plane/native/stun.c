@@ -1,7 +1,5 @@
 /* Binding requests to an ICE-lite agent (RFC 8489, RFC 8445): recognised here, answered in Python. */
 #include <openssl/crypto.h>
-#include <openssl/evp.h>
-#include <openssl/hmac.h>
 #include <string.h>
 
 #include "plane.h"
@@ -10,7 +8,6 @@
 #define COOKIE 0x2112a442u
 #define USERNAME 0x0006
 #define MESSAGE_INTEGRITY 0x0008
-#define DIGEST 20
 
 static unsigned read16(const uint8_t *p)
 {
@@ -42,7 +39,7 @@ static bool read_claim(const uint8_t *data, size_t length, struct claim *claim)
             claim->username = data + at + 4;
             claim->username_length = size;
         } else if (kind == MESSAGE_INTEGRITY && claim->integrity == 0) {
-            if (size != DIGEST)
+            if (size != HMAC_DIGEST)
                 return false;
             claim->integrity = at;
         }
@@ -63,15 +60,13 @@ static struct credential *credential_of(const struct directory *ufrags, const st
 /* RFC 8489, 14.5: over everything before the attribute, with a length as if it were the last one. */
 static bool is_signed(const uint8_t *data, size_t integrity, const struct credential *credential)
 {
-    uint8_t copy[MAX_DATAGRAM], digest[EVP_MAX_MD_SIZE];
-    unsigned written = 0;
-    size_t claimed = integrity + 4 + DIGEST - HEADER;
-    memcpy(copy, data, integrity);
-    copy[2] = (uint8_t)(claimed >> 8);
-    copy[3] = (uint8_t)claimed;
-    return HMAC(EVP_sha1(), credential->password, (int)credential->length, copy, integrity, digest, &written) !=
-               NULL &&
-           written == DIGEST && CRYPTO_memcmp(digest, data + integrity + 4, DIGEST) == 0;
+    uint8_t header[HEADER], digest[HMAC_DIGEST];
+    size_t claimed = integrity + 4 + HMAC_DIGEST - HEADER;
+    memcpy(header, data, HEADER);
+    header[2] = (uint8_t)(claimed >> 8);
+    header[3] = (uint8_t)claimed;
+    return hmac_sign(credential->mac, header, HEADER, data + HEADER, integrity - HEADER, digest) &&
+           CRYPTO_memcmp(digest, data + integrity + 4, HMAC_DIGEST) == 0;
 }
 
 struct credential *stun_check(const struct directory *ufrags, const uint8_t *data, size_t length)
