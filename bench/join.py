@@ -97,7 +97,7 @@ def started(folder: Path, environment: dict[str, str]) -> subprocess.Popen[bytes
 
 
 def answering(url: str) -> None:
-    end = time.monotonic() + 60
+    end = time.monotonic() + 180
     while not supervise.answers(f"{url}/health"):
         if time.monotonic() > end:
             raise TimeoutError("the server does not answer")
