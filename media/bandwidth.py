@@ -1,10 +1,11 @@
-"""What a receiver's link carries: an estimate out of his REMB, his receiver reports and careful trying.
+"""What a receiver's link carries of video: an estimate out of his REMB, his receiver reports and careful trying.
 
-REMB (draft-alvestrand-rmcat-remb) as libwebrtc computes it says three things: it *falls* when delay grows (to 85 %
-of what came through), it *stays* while that lasts, and it *rises* by a few per cent a second up to one and a half
-times what we send. So a REMB above what we send is no measure of the link, and one below it is none either as
-long as it rises; falling is congestion, and so is staying while a better layer is tried. Loss and a growing
-round-trip time tell the same of receivers without REMB.
+REMB (draft-alvestrand-rmcat-remb) as libwebrtc computes it is about the packets that carry their send time: video.
+It says three things: it *falls* when delay grows (to 85 % of what came through), it *stays* while that lasts, and it
+*rises* by a few per cent a second up to one and a half times what we send. So a REMB above what we send is no measure
+of the link, and one below it is none either as long as it rises; falling is congestion, and so is staying while a
+better layer is tried. A busy computer makes it fall too, so REMB alone never takes the lowest layer away.
+Loss and a growing round-trip time tell the same of receivers without REMB.
 
 The estimate never falls for lack of traffic. It rises by REMB, by what has been carried without complaint, and
 by trying: the next better layer is simply sent for a while. A failed try costs the link TRY_FOR seconds at most and
@@ -18,7 +19,8 @@ START = 1_500_000  # bit/s until something is known
 FLOOR = 50_000  # bit/s; below it there is nothing worth deciding
 FALLING = 0.97  # of the REMB before
 KEEPS = 0.85  # of what came through, after congestion without REMB's word on it
-HALF = 0.5  # of what is sent: no single REMB lowers the estimate further
+HALF = 0.5  # of what is sent: no single REMB lowers the estimate further,
+REMB_FLOOR = 200_000  # bit/s; nor all of them together
 LOSS_QUIET = 0.02  # fraction; below it loss is taken for radio, not for a full queue
 LOSS_HIGH = 0.10
 QUEUE = 0.2  # seconds of round-trip time above the least that mean a queue is growing
@@ -27,7 +29,7 @@ REACTED = 1.0  # seconds (and a round trip) in which one congestion is answered 
 TRY_FOR = 4.0  # seconds without complaint after which a try has succeeded
 TRY_AFTER = 5.0  # seconds without complaint before a try
 TRY_AFTER_MAX = 80.0
-HELD = 2  # REMBs in a row that did not rise during a try
+HELD = 3  # REMBs in a row that did not rise during a try
 
 # A key frame is many times the size of the frames between, and one that is cut off is asked for again: the
 # packet path may send bursts; the choice of layers is what keeps to the estimate.
@@ -45,7 +47,7 @@ class _Try:
 
 @dataclass(slots=True)
 class Downlink:
-    """One receiver. All rates in bit/s for audio and video together; `now` is any monotonic clock."""
+    """One receiver. All rates in bit/s of video; `now` is any monotonic clock."""
 
     estimate: float = START
     rtt: float | None = None  # seconds, smoothed
@@ -78,7 +80,7 @@ class Downlink:
     def remb(self, bits: float, now: float) -> None:
         before, self._remb = self._remb, bits
         if before and bits < before * FALLING and bits < self._sent * 1.1:
-            self._congested("remb", max(bits, self._sent * HALF), now)
+            self._congested("remb", max(bits, self._sent * HALF, REMB_FLOOR), now)
         elif self._trying is not None and bits <= before and self._sent > bits / 1.4:
             self._held += 1
             if self._held >= HELD:
@@ -110,11 +112,11 @@ class Downlink:
         self._held = 0
         self.estimate = max(self.estimate, bits)
 
-    def video_budget(self, audio: float, wished: float) -> int:
+    def budget(self, wished: float) -> int:
         """For `Forwarder.budget`: -1 while the link carries all that is wished."""
         if wished <= self.estimate and self._trying is None:
             return -1
-        return max(BUDGET_MIN, int((self.estimate - audio) * BURST))
+        return max(BUDGET_MIN, int(self.estimate * BURST))
 
     def _congested(self, sign: Sign, carried: float, now: float) -> None:
         self.signs[sign] = self.signs.get(sign, 0) + 1

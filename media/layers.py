@@ -66,7 +66,7 @@ def useful(tile: Tile, count: int) -> int:
 
 
 def share(wishes: Sequence[Wish], available: float) -> Share:
-    """Divide `available` (bit/s, audio already taken off) among wishes, the most important first."""
+    """Divide `available` (bit/s of video) among wishes, the most important first."""
     given = [-1] * len(wishes)
     spent = 0
     for index, layer in _steps(wishes):

@@ -18,7 +18,6 @@ from media.upstream import Upstream
 BALANCE_EVERY = 0.4  # seconds, or so
 UNWANTED_FOR = 5.0  # seconds a layer is of no use to anybody before its publisher is told
 PATIENCE = 3.0  # seconds a link must be too narrow before the lowest layer yields too
-AUDIO_COST = 40_000  # bit/s of a voice that was not measured yet
 REPAIR_AT = (0.01, 0.08)  # loss from which every voice packet repeats one, two earlier frames
 REPAIR_FOR = 15.0  # seconds without such loss after which it does no longer
 
@@ -58,8 +57,8 @@ class Receiver:
         return [slot for slot in self.leg.slots if slot.kind == kind]
 
     def rate(self, now: float) -> float | None:
-        """Bit/s sent since the last call."""
-        before, self._bytes = self._bytes, (now, self.leg.counters.bytes_out)
+        """Bit/s of video sent since the last call."""
+        before, self._bytes = self._bytes, (now, sum(slot.bytes for slot in self.slots("video")))
         if before is None or now <= before[0]:
             return None
         return (self._bytes[1] - before[1]) * 8 / (now - before[0])
@@ -190,8 +189,7 @@ class Stage:
             wish_for(slot, feed.source, tile, self._rates, large=index == large)
             for index, ((slot, feed), tile) in enumerate(zip(shown, tiles, strict=True))
         ]
-        available = receiver.downstream.downlink.estimate - self._audio(receiver)
-        result = share(wishes, available)
+        result = share(wishes, receiver.downstream.downlink.estimate)
         given = {slot: layer for (slot, _), layer in zip(shown, result.layers, strict=True)}
         self._be_patient(receiver, given, now)
         receiver.paused = {slot: "hidden" for slot, _ in filled if slot not in given}
@@ -263,20 +261,14 @@ class Stage:
         placed = {slot: owners.get(slot.source) if slot.source else None for slot in slots}
         ranking = rank([feed for feed in placed.values() if feed is not None], self.speakers.spoke_at)
         result = self._layer(receiver, placed, ranking, now)
-        downlink, audio = receiver.downstream.downlink, self._audio(receiver)
+        downlink = receiver.downstream.downlink
         if result.better is not None and downlink.may_try(now):
-            downlink.begin_try(result.better + audio, now)
+            downlink.begin_try(result.better, now)
             result = self._layer(receiver, placed, ranking, now)
-        wished = audio + (result.better if result.better is not None else result.cost)
-        self._forwarder.budget(receiver.leg, downlink.video_budget(audio, wished))
+        wished = result.better if result.better is not None else result.cost
+        self._forwarder.budget(receiver.leg, downlink.budget(wished))
         receiver.told = self.rows(receiver)
         return receiver.told != before
-
-    def _audio(self, receiver: Receiver) -> float:
-        """What his voices cost, repetition included; they are never weighed against pictures."""
-        sources = [slot.source for slot in receiver.slots("audio") if slot.source is not None]
-        rates = [max(AUDIO_COST, self._rates.of(source.layers[0])) for source in sources if source.layers]
-        return sum(rates) * (1 + receiver.repair)
 
     def _repair(self, receiver: Receiver, now: float) -> None:
         """More loss, more repetition of voices (RFC 2198); at once up, late down."""

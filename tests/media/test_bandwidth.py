@@ -3,7 +3,7 @@
 import itertools
 from dataclasses import dataclass, field
 
-from media.bandwidth import BUDGET_MIN, FLOOR, START, TRY_AFTER, TRY_FOR, Downlink
+from media.bandwidth import BUDGET_MIN, FLOOR, REMB_FLOOR, START, TRY_AFTER, TRY_FOR, Downlink
 
 
 @dataclass
@@ -183,8 +183,8 @@ def test_a_remb_that_stands_still_during_a_try_ends_it():
     downlink.begin_try(1_700_000, 10)
     downlink.sent(1_700_000, 10.5)
     downlink.sent(1_700_000, 11)
-    downlink.remb(400_000, 11)
-    downlink.remb(400_000, 12)
+    for second in (11, 12, 13):
+        downlink.remb(400_000, second)
     assert not downlink.trying and downlink.estimate == START
     assert downlink.signs == {"held": 1}
 
@@ -202,7 +202,18 @@ def test_a_remb_that_rises_below_what_is_sent_is_no_complaint():
 
 def test_the_packet_path_is_limited_only_while_something_has_to_yield():
     downlink = Downlink(estimate=1_000_000)
-    assert downlink.video_budget(50_000, 900_000) == -1
-    assert downlink.video_budget(50_000, 1_500_000) == 1_900_000
+    assert downlink.budget(900_000) == -1
+    assert downlink.budget(1_500_000) == 2_000_000
     downlink.estimate = 100_000
-    assert downlink.video_budget(50_000, 1_500_000) == BUDGET_MIN
+    assert downlink.budget(1_500_000) == BUDGET_MIN
+
+
+def test_remb_alone_does_not_take_the_lowest_layer_away():
+    """A busy computer delays packets too."""
+    downlink = Downlink()
+    for tick in range(20):
+        downlink.sent(150_000, tick)
+        downlink.remb(200_000 * 0.85**tick, tick)
+    assert downlink.estimate == REMB_FLOOR
+    downlink.report(0.5, None, 30)
+    assert downlink.estimate < REMB_FLOOR
