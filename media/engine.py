@@ -82,7 +82,7 @@ class Engine:
     @property
     def realtime(self) -> bool:
         """Whether packets are forwarded by a thread with realtime priority."""
-        return bool(getattr(self.forwarder, "realtime", False))
+        return bool(getattr(self.forwarder, "is_realtime", False))
 
     # --- what the packet path tells ---------------------------------------------------------------
 

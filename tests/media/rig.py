@@ -10,6 +10,7 @@ import time
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
+import pytest
 from aiortc import (
     RTCBundlePolicy,
     RTCConfiguration,
@@ -34,6 +35,9 @@ def built() -> bool:
         return forwarder("compiled").name == "compiled"
     except ForwarderMissing:
         return False
+
+
+FORWARDERS = ["python", pytest.param("compiled", marks=pytest.mark.skipif(not built(), reason="not built"))]
 
 
 class Relay:

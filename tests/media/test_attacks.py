@@ -18,16 +18,14 @@ from OpenSSL import SSL
 from media.link import Link
 from media.plane.table import MAX_DATAGRAM
 from media.publish import Publish
-from tests.media.rig import ROOM, Participant, Picture, Relay, Tone, built, running_relay, until
+from tests.media.rig import FORWARDERS, ROOM, Participant, Picture, Relay, Tone, running_relay, until
 
 BAD_STUN = struct.pack("!HHI12s", 0x0001, 4, 0x2112A442, b"x" * 12) + struct.pack("!HH", 0x0024, 0)
 GARBAGE = os.urandom(400)
 RTP = struct.pack("!BBHLL", 0x80, 96, 1, 2, 3) + b"x" * 100
 
 
-@pytest.fixture(
-    params=["python", pytest.param("compiled", marks=pytest.mark.skipif(not built(), reason="not built"))]
-)
+@pytest.fixture(params=FORWARDERS)
 async def relay(tmp_path: Path, request: pytest.FixtureRequest) -> AsyncIterator[Relay]:
     choice: str = request.param
     async with running_relay(tmp_path, choice=choice) as relay:

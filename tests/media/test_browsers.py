@@ -15,7 +15,7 @@ from playwright.async_api import async_playwright
 
 from media.__main__ import own_addresses
 from tests.journeys.firefox import Firefox
-from tests.media.rig import ROOM, Participant, Picture, Relay, Tone, relay_process
+from tests.media.rig import FORWARDERS, ROOM, Participant, Picture, Relay, Tone, relay_process
 
 CHROMIUM_FLAGS = [
     "--no-sandbox",
@@ -55,10 +55,11 @@ async def address() -> AsyncIterator[str]:
     await server.close()
 
 
-@pytest.fixture
-async def relay(tmp_path: Path) -> AsyncIterator[Relay]:
+@pytest.fixture(params=FORWARDERS)
+async def relay(tmp_path: Path, request: pytest.FixtureRequest) -> AsyncIterator[Relay]:
     """A worker process. Firefox pairs the machine's own address with nothing on 127.0.0.1, so both are served."""
-    async with relay_process(tmp_path, "--address", *own_addresses()) as relay:
+    options = ("--forwarder", request.param, "--address", *own_addresses())
+    async with relay_process(tmp_path, *options) as relay:
         yield relay
 
 

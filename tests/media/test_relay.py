@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import aioice.ice
@@ -10,7 +11,23 @@ from aiortc import RTCPeerConnection, RTCSessionDescription
 from av import VideoFrame
 
 from media.link import Link
-from tests.media.rig import ROOM, Participant, Picture, Relay, Tone, relay_process, until
+from tests.media.rig import (
+    FORWARDERS,
+    ROOM,
+    Participant,
+    Picture,
+    Relay,
+    Tone,
+    relay_process,
+    running_relay,
+    until,
+)
+
+
+@pytest.fixture(params=FORWARDERS)
+async def relay(tmp_path: Path, request: pytest.FixtureRequest) -> AsyncIterator[Relay]:
+    async with running_relay(tmp_path, choice=request.param) as relay:
+        yield relay
 
 
 async def test_two_people_hear_and_see_each_other(relay: Relay):
@@ -94,7 +111,7 @@ async def test_permission_can_be_taken_and_given_while_sending(relay: Relay):
     await anna.publish({"mic": Tone()})
     await boris.track(await boris.slot_with("mic", "anna")).recv()
     publish = relay.worker._rooms["r1"].peers["anna"].publish
-    drops, layer = publish.leg.counters.drops, publish.streams["0"].source.layers[0]
+    counters, layer = publish.leg.counters, publish.streams["0"].source.layers[0]
 
     mark = len(relay.events.seen)
     await relay.ask("publish.may", **ROOM, peer="anna", may=[])
@@ -102,8 +119,8 @@ async def test_permission_can_be_taken_and_given_while_sending(relay: Relay):
     assert (stopped["source"], stopped["state"]) == ("mic", "stopped")
     empty = await relay.events.wait(lambda e: e["event"] == "slots", since=mark)
     assert all(slot["from"] is None for slot in empty["slots"])
-    count, dropped = layer.packets, drops["not_permitted"]
-    await until(lambda: drops["not_permitted"] > dropped + 10)
+    count, dropped = layer.packets, counters.drops["not_permitted"]
+    await until(lambda: counters.drops["not_permitted"] > dropped + 10)
     assert layer.packets <= count, "counting starts afresh, and nothing is counted"
 
     mark = len(relay.events.seen)

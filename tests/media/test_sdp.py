@@ -1,12 +1,15 @@
 """Offers and answers: what is refused, and that nothing but BadSdp ever comes of one."""
 
+import contextlib
 import random
 import re
 from collections import Counter
 from collections.abc import Awaitable
 
 import pytest
-from aiortc import RTCPeerConnection
+from aiortc import RTCPeerConnection, RTCSessionDescription
+from hypothesis import given
+from hypothesis import strategies as st
 
 from media import sdp
 from media.errors import BadSdp, MediaError
@@ -163,6 +166,65 @@ async def test_no_mutilated_offer_gives_anything_but_an_answer_or_bad_sdp(relay:
     assert set(outcomes) == {"answered", "bad_sdp"}
     assert outcomes["bad_sdp"] > 50
     assert outcomes["answered"] > 50
+
+
+async def test_no_mutilated_answer_gives_anything_but_slots_or_bad_sdp(relay: Relay):
+    await relay.ask("room.open", **ROOM)
+    chance = random.Random(20261124)
+    outcomes: Counter[str] = Counter()
+    for number in range(40):
+        anna = Participant(relay, f"anna{number % 8}")
+        offer = await relay.ask("subscribe.open", **anna.where, audio=2, video=2)
+        await anna.receiving.setRemoteDescription(RTCSessionDescription(str(offer["sdp"]), "offer"))
+        await anna.receiving.setLocalDescription(await anna.receiving.createAnswer())
+        plain = anna.receiving.localDescription.sdp
+        await anna.close()
+        for _ in range(6):
+            answer = relay.ask("subscribe.answer", **anna.where, sdp=mutilate(plain, chance))
+            outcomes[await code_of(answer)] += 1
+    assert set(outcomes) <= {"answered", "bad_sdp", "wrong_state"}
+    assert outcomes["bad_sdp"] > 20
+    assert outcomes["answered"] > 10
+
+
+@given(st.data())
+def test_whatever_is_read_is_read_or_refused(data: st.DataObject):
+    """Lines that mean something, in any order and with anything behind them."""
+    starts = st.sampled_from(STARTS)
+    lines = data.draw(st.lists(st.builds(str.__add__, starts, st.text(max_size=30)), max_size=40))
+    with contextlib.suppress(BadSdp):  # any other exception fails the test
+        assert sdp.read("\r\n".join(lines), 16).sections
+
+
+STARTS = [
+    *("v=0", "m=audio 9 UDP/TLS/RTP/SAVPF 111", "m=video 9 UDP/TLS/RTP/SAVPF 96 97", "m=", "a=", ""),
+    *(
+        "a=group:BUNDLE 0 1",
+        "a=mid:0",
+        "a=mid:1",
+        "a=ice-ufrag:abcd",
+        "a=ice-pwd:" + "x" * 22,
+        "a=setup:actpass",
+    ),
+    *("a=fingerprint:sha-256 " + ":".join(["AB"] * 32), "a=rtcp-mux", "a=rtpmap:96 VP8/90000", "a=rtpmap:"),
+    *(
+        "a=fmtp:97 apt=96",
+        "a=fmtp:",
+        "a=rtcp-fb:* nack",
+        "a=rtcp-fb:",
+        "a=extmap:1 urn:x",
+        "a=extmap:",
+        "a=ssrc:1 x",
+    ),
+    *(
+        "a=ssrc-group:FID 1 2",
+        "a=ssrc-group:",
+        "a=rid:l send",
+        "a=rid:",
+        "a=simulcast:send l;m",
+        "a=simulcast:",
+    ),
+]
 
 
 async def code_of(request: Awaitable[object]) -> str:
