@@ -243,6 +243,23 @@ class CaseDocument:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RecordingGap:
+    """A stretch that is missing; `reason` is consent, worker, disk or codec."""
+
+    reason: str
+    stay: Interval
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recorded:
+    """The part of a recording that falls into this case. `ground`: how the patient's consent to it was given."""
+
+    stay: Interval
+    ground: str
+    gaps: tuple[RecordingGap, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SigningNote:
     """Somebody released from signing by the chair, or who declined an earlier version, with his reason."""
 
@@ -311,6 +328,7 @@ class ProtocolFacts:
     statements: tuple[RemoteStatement, ...] = ()
     documents: tuple[CaseDocument, ...] = ()
     signing_notes: tuple[SigningNote, ...] = ()
+    recordings: tuple[Recorded, ...] = ()
     commission: CommissionOrder | None = None
     requesting_organisation: Organisation | None = None
     encounter: Encounter | None = None

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from consilium.documents import wording
-from consilium.documents.facts import ProtocolFacts, ProtocolKind, Resolution, SigningNoteKind
+from consilium.documents.facts import ProtocolFacts, ProtocolKind, Recorded, Resolution, SigningNoteKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +41,14 @@ class Section:
     blocks: tuple[Block, ...]
     code: str = ""
     code_name: str = ""
+
+
+RECORDING_GAPS = {
+    "consent": "не все присутствующие были согласны",
+    "worker": "медиасервер не отвечал",
+    "disk": "запись не попадала на диск",
+    "codec": "изображение не записывалось",
+}
 
 
 def sections(facts: ProtocolFacts) -> tuple[Section, ...]:
@@ -134,7 +142,20 @@ def _attendance(facts: ProtocolFacts) -> Section:
         Paragraph(one.recusal_reason or "причина не указана", f"Самоотвод: {one.name.full()}")
         for one in recused
     )
-    return Section("attendance", "Присутствие", (Table(("Участник", "Время присутствия"), rows), *notes))
+    recorded = tuple(_recorded(one, facts) for one in facts.recordings)
+    return Section(
+        "attendance", "Присутствие", (Table(("Участник", "Время присутствия"), rows), *notes, *recorded)
+    )
+
+
+def _recorded(one: Recorded, facts: ProtocolFacts) -> Paragraph:
+    """That the meeting was recorded, on whose consent, and what of it is missing (RM-14, RM-15)."""
+    sentences = ["С согласия всех присутствующих", f"согласие пациента: {one.ground}"]
+    missing = [f"{wording.stays((gap.stay,), facts)}: {RECORDING_GAPS[gap.reason]}" for gap in one.gaps]
+    if missing:
+        sentences.append("пропуски: " + "; ".join(missing))
+    title = f"Аудио- и видеозапись: {wording.stays((one.stay,), facts)}"
+    return Paragraph("; ".join(sentences) + ".", title)
 
 
 def _reasons(facts: ProtocolFacts) -> Section:

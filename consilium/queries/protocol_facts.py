@@ -27,7 +27,7 @@ from consilium.model import (
     Signature,
     SignatureStatus,
 )
-from consilium.rules import access, codes, kinds
+from consilium.rules import access, codes, kinds, recording
 from consilium.rules.protocol import leads, signers, standing_dissents, stays
 from consilium.store import Reader
 
@@ -109,9 +109,36 @@ def protocol_facts(
             for one in case.documents
         ),
         signing_notes=_signing_notes(protocol, at),
+        recordings=_recordings(consilium, item, at),
         commission=_commission(reader.find(Body, consilium.body_id)),
         requesting_organisation=_organisation(sender) if sender.id != registering.id else None,
     )
+
+
+def _recordings(consilium: Consilium, item: AgendaItem, at: datetime) -> tuple[facts.Recorded, ...]:
+    """What was recorded while the case was on the table, and what of it is missing."""
+    found = []
+    for one in sorted(consilium.recordings, key=lambda one: one.asked_at):
+        stay = _within(item, one.started_at, one.stopped_at, at)
+        if stay is None:
+            continue
+        gaps = tuple(
+            facts.RecordingGap(reason=str(gap.reason), stay=inside)
+            for gap in recording.gaps(consilium, one)
+            if (inside := _within(item, gap.began_at, gap.ended_at, at)) is not None
+        )
+        found.append(facts.Recorded(stay=stay, ground=one.ground, gaps=gaps))
+    return tuple(found)
+
+
+def _within(
+    item: AgendaItem, began: datetime | None, ended: datetime | None, at: datetime
+) -> facts.Interval | None:
+    """The part of a time that the case was on the table; None when there is none, or it never began."""
+    if began is None:
+        return None
+    first, last = max(began, item.opened_at or at), min(ended or at, item.closed_at or at)
+    return facts.Interval(joined=first, left=last) if first < last else None
 
 
 def _seated(consilium: Consilium, item: AgendaItem) -> list[Seat]:

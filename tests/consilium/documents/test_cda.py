@@ -8,7 +8,7 @@ import json
 import os
 import subprocess
 import sys
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from uuid import UUID
 
@@ -20,7 +20,16 @@ from lxml import etree
 from consilium.documents.cda import render
 from consilium.documents.draft import draft_sections
 from consilium.documents.editions import DICTIONARIES, EDITIONS, ROLES, SEXES, edition, registry_kinds
-from consilium.documents.facts import Coded, PersonName, ProtocolFacts, ProtocolKind, Sections
+from consilium.documents.facts import (
+    Coded,
+    Interval,
+    PersonName,
+    ProtocolFacts,
+    ProtocolKind,
+    Recorded,
+    RecordingGap,
+    Sections,
+)
 from consilium.documents.text import refused_character
 from consilium.documents.validate import Missing, check_xml, missing_items
 from consilium.documents.view import render_html
@@ -168,6 +177,20 @@ def test_attendance_is_written_from_joins_and_leaves_on_the_local_clock() -> Non
     rows = words(render(facts(utc_offset_minutes=300)), "//h:section[@ID='attendance']//h:tr")
     assert "Членова Анна Сергеевна 14:00:00–14:30:00" in rows
     assert "Отсутствующая Анна Сергеевна не присутствовал(а)" in rows
+
+
+def test_a_recording_is_named_with_its_consent_and_everything_that_is_missing() -> None:
+    start = facts().started_at
+    gap = RecordingGap(
+        reason="worker",
+        stay=Interval(joined=start + timedelta(minutes=10), left=start + timedelta(minutes=11)),
+    )
+    stay = Interval(joined=start + timedelta(minutes=5), left=start + timedelta(minutes=30))
+    made = render(facts(recordings=(Recorded(stay=stay, ground="подписано 23.11.2026", gaps=(gap,)),)))
+    (section,) = words(made, "//v3:section[v3:title='Присутствие']")
+    for said in ("С согласия всех присутствующих", "подписано 23.11.2026", "медиасервер не отвечал"):
+        assert said in section
+    assert "Аудио- и видеозапись" not in " ".join(words(render(facts()), "//v3:section"))
 
 
 def test_remote_presence_and_role_are_coded_per_performer() -> None:
