@@ -1,14 +1,16 @@
 """Bad networks for tests: `bench.network.Link` where this machine allows it, and what may be asked across it.
 
-A test process talks to loopback only (`conftest.py`), so whatever crosses a link runs in child processes.
+A test process may stand on the far side (`Link.inside`) beside the servers; browsers on the near side are children.
 """
 
+import asyncio
 import json
 import os
+import shlex
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,7 +18,7 @@ import pytest
 from playwright.async_api import Browser, async_playwright
 
 from bench.network import Conditions, Link, Side
-from tests import services
+from tests import conftest, services
 
 # Answers every datagram with itself.
 _ECHO = """
@@ -54,12 +56,16 @@ def link(conditions: Conditions | None = None) -> Iterator[Link]:
     except OSError as error:
         refuse = pytest.fail if os.environ.get("CI") == "true" else pytest.skip
         refuse(f"network namespaces and TUN: run as root; {str(error).splitlines()[-1]}")
-    with made:
-        yield made
+    conftest.OWN.add(made.far_address)
+    try:
+        with made:
+            yield made
+    finally:
+        conftest.OWN.discard(made.far_address)
 
 
 # What a browser asks for itself goes to a closed port; everything a page may ask is left as it is.
-_QUIET = "MAP accounts.* 127.0.0.1:9, MAP update.* 127.0.0.1:9, MAP clients*.* 127.0.0.1:9"
+QUIET = "MAP accounts.* 127.0.0.1:9, MAP update.* 127.0.0.1:9, MAP clients*.* 127.0.0.1:9"
 CHROMIUM_FLAGS = (
     "--no-sandbox",
     "--disable-gpu",
@@ -68,7 +74,7 @@ CHROMIUM_FLAGS = (
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
-    f"--host-resolver-rules={_QUIET}",
+    f"--host-resolver-rules={QUIET}",
     "--autoplay-policy=no-user-gesture-required",
     "--use-fake-ui-for-media-stream",
     "--use-fake-device-for-media-stream=fps=10",
@@ -77,12 +83,35 @@ CHROMIUM_FLAGS = (
 )
 
 
-def executable(made: Link, side: Side, path: str, folder: Path) -> Path:
+def executable(made: Link, side: Side, path: str, folder: Path, *flags: str) -> Path:
     """A program in `folder` that is `path` with the network of this side, for whoever starts programs by name."""
     wrapper = folder / f"{Path(path).name}-{side}"
-    wrapper.write_text(f'#!/bin/sh\nexec {" ".join(made.command(side, [path]))} "$@"\n')
+    wrapper.write_text(f'#!/bin/sh\nexec {shlex.join(made.command(side, [path, *flags]))} "$@"\n')
     wrapper.chmod(0o755)
     return wrapper
+
+
+@asynccontextmanager
+async def forwarded(made: Link, port: int) -> AsyncIterator[None]:
+    """What is on 127.0.0.1 of the far side is on `far_address` too; the caller is inside the far side."""
+
+    async def join(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        there, back = await asyncio.open_connection("127.0.0.1", port)
+        await asyncio.gather(_pour(reader, back), _pour(there, writer))
+
+    server = await asyncio.start_server(join, made.far_address, port)
+    try:
+        yield
+    finally:
+        server.close()
+
+
+async def _pour(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    with suppress(ConnectionError):
+        while data := await reader.read(65_536):
+            writer.write(data)
+            await writer.drain()
+    writer.close()
 
 
 @asynccontextmanager
