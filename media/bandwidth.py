@@ -28,8 +28,8 @@ RTT_WINDOW = 60.0  # seconds over which the least round-trip time is remembered
 REACTED = 1.0  # seconds (and a round trip) in which one congestion is answered once
 TRY_FOR = 4.0  # seconds without complaint after which a try has succeeded
 TRY_AFTER = 5.0  # seconds without complaint before a try
-TRY_AFTER_MAX = 80.0
-HELD = 3  # REMBs in a row that did not rise during a try
+TRY_AFTER_MAX = 40.0
+HELD = 3  # REMBs in a row, below what is sent, that did not rise during a try
 
 # A key frame is many times the size of the frames between, and one that is cut off is asked for again: the
 # packet path may send bursts; the choice of layers is what keeps to the estimate.
@@ -81,7 +81,7 @@ class Downlink:
         before, self._remb = self._remb, bits
         if before and bits < before * FALLING and bits < self._sent * 1.1:
             self._congested("remb", max(bits, self._sent * HALF, REMB_FLOOR), now)
-        elif self._trying is not None and bits <= before and self._sent > bits / 1.4:
+        elif self._trying is not None and bits <= before and self._sent > bits:
             self._held += 1
             if self._held >= HELD:
                 self._congested("held", self._trying.before, now)
