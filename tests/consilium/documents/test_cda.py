@@ -187,10 +187,10 @@ def test_a_recording_is_named_with_its_consent_and_everything_that_is_missing() 
     )
     stay = Interval(joined=start + timedelta(minutes=5), left=start + timedelta(minutes=30))
     made = render(facts(recordings=(Recorded(stay=stay, ground="подписано 23.11.2026", gaps=(gap,)),)))
-    (section,) = words(made, "//v3:section[v3:title='Присутствие']")
+    (section,) = words(made, "//h:section[h:title='Присутствие']")
     for said in ("С согласия всех присутствующих", "подписано 23.11.2026", "медиасервер не отвечал"):
         assert said in section
-    assert "Аудио- и видеозапись" not in " ".join(words(render(facts()), "//v3:section"))
+    assert "Аудио- и видеозапись" not in " ".join(words(render(facts()), "//h:section"))
 
 
 def test_remote_presence_and_role_are_coded_per_performer() -> None:

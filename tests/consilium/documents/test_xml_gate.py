@@ -49,11 +49,11 @@ REFUSED = {
 
 @pytest.mark.parametrize("name, reason", list(REFUSED))
 def test_treacherous_xml_is_refused_with_its_reason(name: str, reason: str) -> None:
-    began = time.monotonic()
+    began = time.process_time()
     with pytest.raises(Invalid) as refused:
         check_xml(REFUSED[name, reason])
     assert (refused.value.code, refused.value.details["reason"]) == ("file_refused", reason)
-    assert time.monotonic() - began < 3
+    assert time.process_time() - began < 3  # of this process alone: others may keep it waiting
 
 
 def test_a_document_over_the_limit_is_refused_before_it_is_parsed() -> None:
