@@ -8,6 +8,7 @@ together with what had been reported after it.
 
 import struct
 from collections.abc import Iterable, Sequence
+from itertools import pairwise, takewhile
 
 TICK_US = 250
 REFERENCE_US = 64_000
@@ -39,7 +40,11 @@ class TransportFeedback:
 
     def build(self, arrivals: Iterable[tuple[int, int]]) -> list[bytes]:
         """Reports (each a whole RTCP packet) on these (sequence number, arrival in us); none when nothing came."""
-        first = self._take(arrivals)
+        batch = list(arrivals)
+        deltas = self._ordinary(batch)
+        if deltas:
+            return [self._continue(batch, deltas)]
+        first = self._take(batch)
         if first is None:
             return []
         packets = []
@@ -50,6 +55,31 @@ class TransportFeedback:
         self._next = end
         self._forget()
         return packets
+
+    def _ordinary(self, batch: Sequence[tuple[int, int]]) -> bytes:
+        """The deltas of a batch that goes on where the last ended, nothing missing, late or across the wrap; else none.
+
+        Nearly every batch is; taking them one by one was most of what Python did in a busy worker.
+        """
+        if not 0 < len(batch) <= MAX_STATUSES or self._next != self._newest + 1:
+            return b""
+        seq, at = batch[0]
+        if seq != self._next & 0xFFFF or [one[0] for one in batch] != list(range(seq, seq + len(batch))):
+            return b""
+        ticks = [one[1] // TICK_US for one in batch]
+        deltas = [
+            after - before for before, after in pairwise([at // REFERENCE_US * TICKS_OF_REFERENCE, *ticks])
+        ]
+        return bytes(deltas) if min(deltas) >= 0 and max(deltas) <= 0xFF else b""
+
+    def _continue(self, batch: Sequence[tuple[int, int]], deltas: bytes) -> bytes:
+        first, count = self._next, len(batch)
+        self._arrived.update(zip(range(first, first + count), (at for _, at in batch), strict=True))
+        self._next += count
+        self._newest += count
+        self._forget()
+        pattern = struct.pack("!H", SMALL << 13 | count)
+        return self._packet(first, count, pattern, batch[0][1] // REFERENCE_US, deltas)
 
     def _take(self, arrivals: Iterable[tuple[int, int]]) -> int | None:
         """Remember arrivals; returns the sequence number the next report has to begin with."""
@@ -91,10 +121,11 @@ class TransportFeedback:
             ticks += delta
             symbols.append(SMALL if 0 <= delta <= 0xFF else LARGE)
             deltas += struct.pack("!B" if symbols[-1] == SMALL else "!h", delta)
-        return self._packet(first, symbols, reference, bytes(deltas)), first + len(symbols)
+        packet = self._packet(first, len(symbols), chunks(symbols), reference, bytes(deltas))
+        return packet, first + len(symbols)
 
-    def _packet(self, first: int, symbols: Sequence[int], reference: int, deltas: bytes) -> bytes:
-        body = chunks(symbols) + deltas
+    def _packet(self, first: int, count: int, pattern: bytes, reference: int, deltas: bytes) -> bytes:
+        body = pattern + deltas
         padding = -len(body) % 4
         if padding:
             body += bytes(padding - 1) + bytes([padding])
@@ -105,15 +136,16 @@ class TransportFeedback:
             self.sender_ssrc,
             self.media_ssrc,
             first & 0xFFFF,
-            len(symbols),
+            count,
             (reference & 0xFFFFFF) << 8 | self._count,
         )
         self._count = (self._count + 1) & 0xFF
         return header + body
 
     def _forget(self) -> None:
-        horizon = max(self._arrived.values()) - HISTORY_US
-        gone = [number for number, at in self._arrived.items() if at < horizon]
+        """What arrived first stands first: only what goes is looked at."""
+        horizon = self._arrived[self._newest] - HISTORY_US
+        gone = [number for number, _ in takewhile(lambda one: one[1] < horizon, self._arrived.items())]
         for number in gone:
             del self._arrived[number]
         self._floor = max([self._floor, *(number + 1 for number in gone)])
