@@ -1,7 +1,6 @@
 // The test of the real media path: the same relay, the same two connections, in an echo room of one's own, rung by rung.
 import { Live } from "../live/socket";
 import { pause } from "../live/backoff";
-import { loadChoice, qualityOf } from "../media/choice";
 import type { Link } from "../media/link";
 import { PublishLink } from "../media/publish";
 import { lossSent, pairOf, rttOf, statsOf, type Stat } from "../media/quality";
@@ -76,7 +75,7 @@ async function climb(live: Live, devices: Devices, ways: Ways, tell: (rungs: Run
 
 /** One rung: does it carry a connection, and with `echo`, what comes back over it. */
 async function attempt(live: Live, { mic, camera }: Devices, configuration: RTCConfiguration, echo: boolean): Promise<Omit<RungFound, "rung"> & { echo?: Measures }> {
-  const sending = new PublishLink("probe", live, configuration, qualityOf(loadChoice()));
+  const sending = new PublishLink("probe", live, configuration);
   const receiving = echo ? new SubscribeLink("probe", live, configuration) : null;
   const began = performance.now();
   try {

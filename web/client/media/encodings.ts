@@ -1,6 +1,5 @@
-// What of each source is sent, and how large: three sizes of a face, one sharp picture of a screen.
+// What of each source is sent, and how large: up to three sizes of a face, one sharp picture of a screen.
 import type { Source } from "../live/wire";
-import type { PictureQuality } from "./choice";
 
 const MIC: RTCRtpEncodingParameters[] = [{ maxBitrate: 40_000 }];
 const SCREEN: RTCRtpEncodingParameters[] = [{ maxBitrate: 1_500_000, maxFramerate: 12 }];
@@ -13,36 +12,59 @@ const FACE: RTCRtpEncodingParameters[] = [
   { rid: "m", scaleResolutionDownBy: 2, maxBitrate: 500_000 },
   { rid: "h", scaleResolutionDownBy: 1, maxBitrate: 1_500_000 },
 ];
-/** A capture of 180 lines has nothing to be divided by four. */
-const SMALL_FACE: RTCRtpEncodingParameters[] = [
-  { rid: "l", scaleResolutionDownBy: 2, maxBitrate: 100_000 },
-  { rid: "h", scaleResolutionDownBy: 1, maxBitrate: 300_000 },
-];
-/** Where the relay takes one layer only: the whole picture at a rate that a weak line bears. */
-const ALONE: Partial<Record<Source, number>> = { camera: 600_000, camera2: 1_500_000 };
+const OFFERED: Record<Source, RTCRtpEncodingParameters[]> = {
+  mic: MIC, camera: FACE, camera2: INSTRUMENT, screen: SCREEN, screen2: SCREEN, screen3: SCREEN,
+};
 
-/** Encodings of a source, lowest first; fresh objects, because browsers keep what they are given. */
-export function encodings(source: Source, quality: PictureQuality): RTCRtpEncodingParameters[] {
-  const chosen =
-    source === "mic" ? MIC
-    : source === "camera" ? (quality === "low" ? SMALL_FACE : FACE)
-    : source === "camera2" ? INSTRUMENT
-    : SCREEN;
-  return chosen.map((one) => ({ ...one }));
+/** Encodings of a source as they are offered, lowest first; fresh objects, because browsers keep what they are given. */
+export function encodings(source: Source): RTCRtpEncodingParameters[] {
+  return OFFERED[source].map((one) => ({ ...one }));
 }
 
-/** The encodings with those switched off that nobody looks at. Null: nothing changes. */
-export function wantedOnly<T extends RTCRtpEncodingParameters>(now: readonly T[], wanted: readonly string[]): T[] | null {
-  const next = now.map((one) => ({ ...one, active: one.rid === undefined ? wanted.length > 0 : wanted.includes(one.rid) }));
-  return next.every((one, at) => one.active === (now[at]?.active ?? true)) ? null : next;
+export interface Size {
+  width: number;
+  height: number;
 }
 
-/** What is left when the answer took no layers: the one encoding, at its full size. Null: layers were taken. */
-export function alone<T extends RTCRtpEncodingParameters>(source: Source, now: readonly T[]): T[] | null {
-  const [first, ...rest] = now;
-  const rate = ALONE[source];
-  if (!first || rest.length > 0 || rate === undefined || (first.scaleResolutionDownBy ?? 1) === 1) return null;
-  return [{ ...first, scaleResolutionDownBy: 1, maxBitrate: rate }];
+/** How many sizes libwebrtc makes of a picture at most; what is above that in the list it silently does not send. */
+export function sizesOf({ width, height }: Size): number {
+  const area = width * height;
+  return area >= 960 * 540 ? 3 : area >= 480 * 270 ? 2 : 1;
+}
+
+/** bit/s that VP8 wants for a picture of so many lines; above, where an instrument is to be read in detail. */
+function rateOf(lines: number, detail: boolean): number {
+  const face = lines <= 135 ? 150_000 : lines <= 200 ? 250_000 : lines <= 270 ? 500_000 : lines <= 400 ? 800_000 : 1_500_000;
+  return detail && lines > 400 ? 2_500_000 : face;
+}
+
+/**
+ * The encodings fitted to the picture there is and to what is looked at. The lowest of them carry halves of halves up to
+ * the whole picture, the others rest. `wanted`: rids that somebody looks at, null when nobody has said. Null: no change.
+ */
+export function fitted<T extends RTCRtpEncodingParameters>(
+  source: Source, now: readonly T[], size: Size | null, wanted: readonly string[] | null,
+): T[] | null {
+  const layered = (source === "camera" || source === "camera2") && size !== null;
+  const count = layered ? Math.min(now.length, sizesOf(size)) : now.length;
+  const looked = (at: number): boolean => {
+    if (wanted === null) return true;
+    const any = now.slice(0, count).some(({ rid }) => rid === undefined || wanted.includes(rid));
+    const { rid } = now[at] ?? {};
+    // Who wants a size that this camera does not have gets the largest there is.
+    return wanted.length > 0 && (rid === undefined || wanted.includes(rid) || (!any && at === count - 1));
+  };
+  const next = now.map((one, at): T => {
+    const active = at < count && looked(at);
+    if (!layered || at >= count) return { ...one, active };
+    const scale = 2 ** (count - 1 - at);
+    return { ...one, active, scaleResolutionDownBy: scale, maxBitrate: rateOf(size.height / scale, source === "camera2") };
+  });
+  return next.every((one, at) => same(one, now[at])) ? null : next;
+}
+
+function same(one: RTCRtpEncodingParameters, other: RTCRtpEncodingParameters | undefined): boolean {
+  return one.active === (other?.active ?? true) && one.scaleResolutionDownBy === other?.scaleResolutionDownBy && one.maxBitrate === other?.maxBitrate;
 }
 
 interface Codec {

@@ -4,7 +4,6 @@ import { pause } from "../live/backoff";
 import type { Live } from "../live/socket";
 import { Refused, SOURCES, type Id, type Judged, type Slot, type Source } from "../live/wire";
 import type { Capture } from "./capture";
-import { loadChoice, qualityOf } from "./choice";
 import { Keeper } from "./keeper";
 import type { MediaState } from "./link";
 import { Loudspeaker } from "./loudspeaker";
@@ -102,7 +101,7 @@ export class Media {
   }
 
   private async newPublish(): Promise<PublishLink> {
-    return new PublishLink("media", this.live, every(await this.servers.get()), qualityOf(loadChoice()));
+    return new PublishLink("media", this.live, every(await this.servers.get()));
   }
 
   private async newSubscribe(): Promise<SubscribeLink> {

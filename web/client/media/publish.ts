@@ -1,18 +1,18 @@
 // What the person sends. The browser offers; a source keeps its m-line for the life of the connection.
 import { SOURCES, type Source } from "../live/wire";
-import type { PictureQuality } from "./choice";
-import { alone, encodings, redFirst, wantedOnly } from "./encodings";
+import { encodings, fitted, redFirst, type Size } from "./encodings";
 import { Link, type Described, type Wire } from "./link";
 
 export type Tracks = Partial<Record<Source, MediaStreamTrack | null>>;
-type Encodings = RTCRtpEncodingParameters[];
 
 export class PublishLink extends Link {
   private readonly transceivers = new Map<Source, RTCRtpTransceiver>();
+  /** What the relay says is looked at; until then everything is sent. */
+  private readonly wanted = new Map<Source, readonly string[]>();
   /** Offers, and changes of what is sent, one after the other. */
   private turn: Promise<unknown> = Promise.resolve();
 
-  constructor(prefix: "media" | "probe", wire: Wire, configuration: RTCConfiguration, private readonly quality: PictureQuality) {
+  constructor(prefix: "media" | "probe", wire: Wire, configuration: RTCConfiguration) {
     super("publish", prefix, wire, configuration);
   }
 
@@ -27,8 +27,10 @@ export class PublishLink extends Link {
   /** Puts a track on the source's line; a line is added the first time its source is shared. */
   async send(source: Source, track: MediaStreamTrack | null): Promise<void> {
     const transceiver = this.transceivers.get(source);
-    if (transceiver) await transceiver.sender.replaceTrack(track);
-    else if (track) {
+    if (transceiver) {
+      await transceiver.sender.replaceTrack(track);
+      if (track) await this.next(() => this.shape(source));
+    } else if (track) {
       this.add(source, track);
       await this.next(() => this.offer());
     }
@@ -36,7 +38,8 @@ export class PublishLink extends Link {
 
   /** `media.layers`: sizes that nobody looks at cost neither processor nor uplink. */
   layers(source: Source, wanted: readonly string[]): Promise<void> {
-    return this.next(() => this.shape(source, (now) => wantedOnly(now, wanted)));
+    this.wanted.set(source, wanted);
+    return this.next(() => this.shape(source));
   }
 
   restart(): Promise<void> {
@@ -48,7 +51,7 @@ export class PublishLink extends Link {
     const kind = source === "mic" ? "audio" : "video";
     const transceiver = this.pc.addTransceiver(track ?? kind, {
       direction: "sendonly",
-      sendEncodings: encodings(source, this.quality),
+      sendEncodings: encodings(source),
     });
     if (source === "mic") preferRed(transceiver);
     this.transceivers.set(source, transceiver);
@@ -67,16 +70,22 @@ export class PublishLink extends Link {
     const answer = await this.asked<Described>("publish", { sdp: this.described(), sources });
     await this.pc.setRemoteDescription({ type: "answer", sdp: answer.sdp });
     this.answered(answer);
-    for (const source of this.transceivers.keys()) await this.shape(source, (now) => alone(source, now));
+    for (const source of this.transceivers.keys()) await this.shape(source);
   }
 
-  private async shape(source: Source, change: (now: Encodings) => Encodings | null): Promise<void> {
+  private async shape(source: Source): Promise<void> {
     const sender = this.transceivers.get(source)?.sender;
     const parameters = sender?.getParameters();
-    const next = parameters?.encodings ? change(parameters.encodings) : null;
+    if (!sender || !parameters?.encodings) return;
+    const next = fitted(source, parameters.encodings, sizeOf(sender.track), this.wanted.get(source) ?? null);
     // A browser that cannot reshape goes on as it was: more is sent than needed, nothing is lost.
-    if (sender && parameters && next) await sender.setParameters({ ...parameters, encodings: next }).catch(() => undefined);
+    if (next) await sender.setParameters({ ...parameters, encodings: next }).catch(() => undefined);
   }
+}
+
+function sizeOf(track: MediaStreamTrack | null): Size | null {
+  const { width, height } = track?.getSettings() ?? {};
+  return width && height ? { width, height } : null;
 }
 
 function preferRed(transceiver: RTCRtpTransceiver): void {

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Refused, type Slot } from "../live/wire";
-import { alone, encodings, redFirst, wantedOnly } from "../media/encodings";
+import { encodings, fitted, redFirst, sizesOf } from "../media/encodings";
 import { Hearing, unheard } from "../media/hearing";
 import { isLite } from "../media/link";
 import { bar } from "../media/meter";
@@ -30,29 +30,42 @@ test("a relay with ICE-lite is known by its own line, wherever the lines end", (
   assert.ok(!isLite("v=0\r\na=ice-options:ice-lite\r\na=x-a=ice-lite\r\n"));
 });
 
-test("a camera is offered in three sizes, a small one in two, a screen in one, lowest first", () => {
-  const rids = (source: Parameters<typeof encodings>[0], quality: "usual" | "low") => encodings(source, quality).map((one) => one.rid);
-  assert.deepEqual(rids("camera", "usual"), ["l", "m", "h"]);
-  assert.deepEqual(rids("camera", "low"), ["l", "h"]);
-  assert.deepEqual(rids("camera2", "usual"), ["m", "h"]);
-  assert.deepEqual(rids("screen3", "usual"), [undefined]);
-  assert.deepEqual(encodings("camera", "high").map((one) => [one.scaleResolutionDownBy, one.maxBitrate]), [[4, 150_000], [2, 500_000], [1, 1_500_000]]);
+const HD = { width: 1280, height: 720 };
+const shape = (made: RTCRtpEncodingParameters[] | null) => made?.map(({ rid, active, scaleResolutionDownBy }) => [rid, active, scaleResolutionDownBy]);
+
+test("a camera is offered in three sizes, an instrument in two, a screen in one, lowest first", () => {
+  assert.deepEqual(encodings("camera").map((one) => [one.rid, one.scaleResolutionDownBy, one.maxBitrate]), [
+    ["l", 4, 150_000], ["m", 2, 500_000], ["h", 1, 1_500_000],
+  ]);
+  assert.deepEqual(encodings("camera2").map((one) => one.rid), ["m", "h"]);
+  assert.deepEqual(encodings("screen3").map((one) => one.rid), [undefined]);
 });
 
-test("sizes that nobody looks at are switched off, and nothing is touched when nothing changes", () => {
-  const all = encodings("camera", "usual");
-  const one = wantedOnly(all, ["m"]);
-  assert.deepEqual(one?.map(({ rid, active }) => [rid, active]), [["l", false], ["m", true], ["h", false]]);
-  assert.equal(wantedOnly(one ?? [], ["m"]), null);
-  assert.equal(wantedOnly(all, ["l", "m", "h"]), null);
-  assert.deepEqual(wantedOnly(encodings("screen", "usual"), [])?.map((each) => each.active), [false]);
+test("a picture has as many sizes as the browser makes of it, the whole picture always among them", () => {
+  assert.deepEqual([HD, { width: 640, height: 480 }, { width: 320, height: 240 }, { width: 540, height: 960 }].map(sizesOf), [3, 2, 1, 3]);
+  assert.deepEqual(shape(fitted("camera", encodings("camera"), { width: 640, height: 480 }, null)), [["l", true, 2], ["m", true, 1], ["h", false, 1]]);
+  const small = fitted("camera", encodings("camera"), { width: 320, height: 180 }, null);
+  assert.deepEqual(shape(small), [["l", true, 1], ["m", false, 2], ["h", false, 1]]);
+  assert.equal(small?.[0]?.maxBitrate, 250_000);
+});
+
+test("sizes that nobody looks at rest, and nothing is touched when nothing changes", () => {
+  const all = fitted("camera", encodings("camera"), HD, ["l", "m", "h"]) ?? encodings("camera");
+  const one = fitted("camera", all, HD, ["m"]);
+  assert.deepEqual(shape(one), [["l", false, 4], ["m", true, 2], ["h", false, 1]]);
+  assert.equal(fitted("camera", one ?? [], HD, ["m"]), null);
+  assert.equal(fitted("mic", encodings("mic"), null, null)?.[0]?.active, undefined);
+  assert.deepEqual(shape(fitted("camera", all, HD, [])), [["l", false, 4], ["m", false, 2], ["h", false, 1]]);
+  assert.deepEqual(shape(fitted("screen", encodings("screen"), HD, [])), [[undefined, false, undefined]]);
+});
+
+test("who wants a size that this camera does not have gets the largest there is", () => {
+  assert.deepEqual(shape(fitted("camera", encodings("camera"), { width: 640, height: 480 }, ["h"])), [["l", false, 2], ["m", true, 1], ["h", false, 1]]);
 });
 
 test("a relay that takes no layers gets the whole picture and not its smallest size", () => {
-  const [lowest] = encodings("camera", "usual");
-  assert.deepEqual(alone("camera", lowest ? [lowest] : []), [{ rid: "l", scaleResolutionDownBy: 1, maxBitrate: 600_000 }]);
-  assert.equal(alone("camera", encodings("camera", "usual")), null);
-  assert.equal(alone("screen", encodings("screen", "usual")), null);
+  const [lowest] = encodings("camera");
+  assert.deepEqual(shape(fitted("camera", lowest ? [lowest] : [], HD, null)), [["l", true, 1]]);
 });
 
 test("redundant audio goes first where the browser has it, and nothing is changed where it has not", () => {
