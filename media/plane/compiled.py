@@ -328,6 +328,8 @@ class CompiledForwarder:
     ) -> None:
         """What it is about may have been removed since: then nobody is told."""
         match kind:
+            case lib.FW_STRAY:
+                to.stray(a, _sender(*sender), data)
             case lib.FW_STUN | lib.FW_DTLS | lib.FW_RTCP if leg := self._legs.get(handle):
                 self._tell_datagram(to, kind, leg, a, sender, data)
             case lib.FW_FLOWING | lib.FW_GAP | lib.FW_KEYFRAME if layer := self._layers.get(handle):

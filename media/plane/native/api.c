@@ -77,6 +77,7 @@ fw *fw_new(void)
         return NULL;
     f->epoll = f->stop = f->events.wakeup = -1;
     f->captured_end = &f->captured;
+    bucket_set(&f->strays, STRAYS_RATE, STRAYS_RATE, true, 0);
     f->legs.limit = LEGS_MAX;
     f->sources.limit = SOURCES_MAX;
     f->layers.limit = SOURCES_MAX * FW_LAYERS;

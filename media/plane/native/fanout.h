@@ -109,6 +109,7 @@ typedef struct {
 #define FW_KEYFRAME 7
 #define FW_SWITCHED 8
 #define FW_TAPPED 9
+#define FW_STRAY 10
 
 fw *fw_new(void);
 void fw_stop(fw *f); /* idempotent; the tables stay usable */

@@ -32,8 +32,11 @@
 
 #define MAX_DATAGRAM 1500
 #define OUT_ROOM 1600 /* a packet grows by at most our header, its extensions, RTX and the tag */
-#define BATCH 64
+#define BATCH 64 /* datagrams in */
 #define OUT_CAPACITY 256
+#define OUT_PORTION 192 /* sent at once; the rest is for what one datagram may bring */
+#define NOBODY 0xffff /* among the shares of the events: no leg has this index */
+#define STRAYS_RATE 50
 #define STREAMS 64 /* SSRCs remembered per leg; more than SOURCES x LAYERS x 2 */
 #define REPLAY_WINDOW 1024
 #define SEGMENTS 4
@@ -394,6 +397,7 @@ struct fw {
     struct pool legs, sources, layers, slots;
     struct directory addresses, ufrags;
     uint64_t strangers[REASONS], strange; /* strange: their sum */
+    struct bucket strays; /* strangers' RTCP that Python is told of */
     struct events events;
     struct batch own; /* of calls from Python; the thread has its own */
     int sockets[FW_PORTS], families[FW_PORTS], socket_count;

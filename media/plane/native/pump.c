@@ -304,7 +304,7 @@ static void process(fw *f, struct batch *batch, struct receiving *in, int port, 
         fw_address from;
         if (address_of(&from, &in->from[i]))
             receive(f, batch, port, &from, in->data[i], in->heads[i].msg_len, now);
-        if (batch->count >= BATCH)
+        if (batch->count >= OUT_PORTION)
             turn(f, batch);
     }
     if (batch->count > 0)

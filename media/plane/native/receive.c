@@ -505,13 +505,18 @@ static enum reason receive_rtp(fw *f, struct batch *batch, struct leg *leg, uint
     return dispatch(f, batch, stream, &header, &packet, now);
 }
 
-static void tell_datagram(fw *f, struct leg *leg, uint8_t kind, int port, const fw_address *from,
+static bool tell_datagram(fw *f, fw_handle leg, uint8_t kind, int port, const fw_address *from,
                           const uint8_t *data, size_t length)
 {
-    fw_event event = {.kind = kind, .family = from->family, .port = from->port, .a = (uint32_t)port,
-                      .handle = leg->handle};
+    fw_event event = {.kind = kind, .family = from->family, .port = from->port, .a = (uint32_t)port, .handle = leg};
     memcpy(event.host, from->host, sizeof event.host);
-    if (!events_tell(&f->events, event, NULL, 0, data, length, leg->handle))
+    return events_tell(&f->events, event, NULL, 0, data, length, leg);
+}
+
+static void tell_of(fw *f, struct leg *leg, uint8_t kind, int port, const fw_address *from, const uint8_t *data,
+                    size_t length)
+{
+    if (!tell_datagram(f, leg->handle, kind, port, from, data, length))
         drop(leg, QUEUE_FULL);
 }
 
@@ -547,32 +552,46 @@ static void receive_stun(fw *f, int port, const fw_address *from, const uint8_t 
         return;
     }
     count_in(credential->entry.leg, length, now);
-    tell_datagram(f, credential->entry.leg, FW_STUN, port, from, data, length);
+    tell_of(f, credential->entry.leg, FW_STUN, port, from, data, length);
+}
+
+static bool is_rtcp(const uint8_t *data)
+{
+    return data[1] >= 192 && data[1] <= 223;
+}
+
+/* RTCP from an unknown address may be a person's whose network has just changed; Python can tell by his keys, and is
+ * asked a few times a second. */
+static void receive_stray(fw *f, int port, const fw_address *from, const uint8_t *data, size_t length, double now)
+{
+    refuse(f, NULL, STRANGER);
+    if (data[0] >= 128 && is_rtcp(data) && bucket_take(&f->strays, 1, now))
+        tell_datagram(f, NOBODY, FW_STRAY, port, from, data, length);
 }
 
 /* RFC 7983: the first octet tells the protocols on one port apart. */
 void receive(fw *f, struct batch *batch, int port, const fw_address *from, uint8_t *data, size_t length, double now)
 {
     uint8_t first = length >= 2 ? data[0] : 255;
-    if (length > MAX_DATAGRAM) {
-        refuse(f, leg_at(f, port, from), TOO_LONG);
-        return;
-    }
-    if (first < 4) {
+    bool is_dtls = first >= 20 && first < 64, is_rtp = first >= 128 && first < 192;
+    if (length <= MAX_DATAGRAM && first < 4) {
         receive_stun(f, port, from, data, length, now);
         return;
     }
     struct leg *leg = leg_at(f, port, from);
-    bool is_dtls = first >= 20 && first < 64, is_rtp = first >= 128 && first < 192;
-    if (leg == NULL || !(is_dtls || is_rtp)) {
-        refuse(f, leg, is_dtls || is_rtp ? STRANGER : UNKNOWN_KIND);
+    if (length > MAX_DATAGRAM || !(is_dtls || is_rtp)) {
+        refuse(f, leg, length > MAX_DATAGRAM ? TOO_LONG : UNKNOWN_KIND);
+        return;
+    }
+    if (leg == NULL) {
+        receive_stray(f, port, from, data, length, now);
         return;
     }
     count_in(leg, length, now);
     if (is_dtls) {
-        tell_datagram(f, leg, FW_DTLS, port, from, data, length);
-    } else if (data[1] >= 192 && data[1] <= 223) {
-        tell_datagram(f, leg, FW_RTCP, port, from, data, length);
+        tell_of(f, leg, FW_DTLS, port, from, data, length);
+    } else if (is_rtcp(data)) {
+        tell_of(f, leg, FW_RTCP, port, from, data, length);
     } else {
         enum reason refused = receive_rtp(f, batch, leg, data, length, now);
         if (refused != SENT)
