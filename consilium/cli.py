@@ -285,9 +285,11 @@ def _verify_journal(call: Call) -> int:
 
 
 def _doctor(call: Call) -> int:
-    from consilium import upkeep
+    from consilium import doctor
 
-    return upkeep.examine(call.settings())
+    lines, status = doctor.examine(call.settings(), call.options.lang)
+    print("\n".join(lines))
+    return status
 
 
 LANGUAGE: Mapping[str, Any] = {"choices": ("ru", "en"), "default": "ru", "help": "язык вывода / language"}
@@ -376,7 +378,7 @@ COMMANDS: dict[str, tuple[Callable[[Call], int], str, Mapping[str, Mapping[str, 
     "user list": (_list_users, "показать учётные записи / list accounts", {}),
     "migrate": (_migrate, "привести таблицы к новому виду / bring the tables to the newest shape", {}),
     "demo-data": (_demo_data, "загрузить демонстрационные данные / load demonstration data", {}),
-    "doctor": (_doctor, "проверить, на чём всё держится / examine the installation", {}),
+    "doctor": (_doctor, "проверить, на чём всё держится / examine the installation", {"--lang": LANGUAGE}),
     "turn config": (
         _turn_config,
         "записать конфигурацию coturn и общий секрет / write coturn's configuration and the shared secret",

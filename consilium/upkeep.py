@@ -1,11 +1,8 @@
-"""What an operator does to an installation besides running it: its tables, people, journal and health."""
+"""What an operator does to an installation besides running it: its tables, people and journal."""
 
-import shutil
-import socket
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from functools import partial
 from getpass import getpass
 from uuid import uuid4
 
@@ -133,90 +130,3 @@ def verify_journal(settings: Settings) -> int:
         f"position {broken.position}"
     )
     return 1
-
-
-def examine(settings: Settings) -> int:
-    """Look at everything the installation stands on; a line each, exit status 1 when something is wrong."""
-    wrong = 0
-    for name, look in _looks(settings).items():
-        try:
-            said, held = look(), True
-        except (supervise.CannotStart, OSError) as error:
-            said, held = str(error), False
-        wrong += not held
-        print(f"{'OK' if held else 'ПЛОХО/BAD':10} {name}: {said}")
-    return 1 if wrong else 0
-
-
-def _looks(settings: Settings) -> dict[str, Callable[[], str]]:
-    looks: dict[str, Callable[[], str]] = {
-        "data": lambda: _data(settings),
-        "database": lambda: _database(settings),
-        "tls": lambda: _tls(settings),
-        "openssl": _openssl,
-        "dictionaries": lambda: _dictionaries(settings),
-        "edge": lambda: _edge(settings),
-    }
-    looks |= {f"media {address}": partial(_media, address) for address in settings.media_controls}
-    if settings.redis_url:
-        looks["redis"] = lambda: _redis(str(settings.redis_url))
-    return looks
-
-
-def _data(settings: Settings) -> str:
-    supervise.check_disk(settings.data_dir)
-    return f"{settings.data_dir}, {shutil.disk_usage(settings.data_dir).free // 2**20} MB free"
-
-
-def _database(settings: Settings) -> str:
-    with opened(settings) as parts, parts.store.read() as reader:
-        return f"{parts.store.engine.dialect.name}, durable, {len(reader.organisations())} organisations"
-
-
-def _tls(settings: Settings) -> str:
-    supervise.check_network(settings)
-    supervise.check_certificate(settings)
-    return str(settings.tls_cert or "loopback or proxy")
-
-
-def _openssl() -> str:
-    found = shutil.which("openssl")
-    if found is None:
-        raise supervise.CannotStart("apt install -y openssl")
-    return found
-
-
-def _dictionaries(settings: Settings) -> str:
-    if settings.semd_dir is None:
-        return "CONSILIUM_SEMD_DIR не задана / not set"
-    if not (settings.semd_dir / "nsi").is_dir():
-        raise supervise.CannotStart(f"В {settings.semd_dir} нет nsi. CONSILIUM_SEMD_DIR has no nsi folder.")
-    return str(settings.semd_dir)
-
-
-def _edge(settings: Settings) -> str:
-    url = supervise.local_url(settings, "/health")
-    return f"{url} {'отвечает / answers' if supervise.answers(url) else 'не запущен / not running'}"
-
-
-def _media(address: str) -> str:
-    kind, _, place = address.partition(":")
-    host, _, port = place.rpartition(":")
-    target: str | tuple[str, int] = place if kind == "unix" else (host, int(port))
-    with socket.socket(socket.AF_UNIX if kind == "unix" else socket.AF_INET) as probe:
-        probe.settimeout(2)
-        try:
-            probe.connect(target)
-        except (FileNotFoundError, ConnectionRefusedError):
-            return "не запущен / not running"
-    return "отвечает / answers"
-
-
-def _redis(url: str) -> str:
-    import redis
-
-    try:
-        with redis.Redis.from_url(url, socket_timeout=2, socket_connect_timeout=2) as client:
-            return str(client.info("server")["redis_version"])
-    except redis.RedisError as error:
-        raise supervise.CannotStart(f"Redis не отвечает. Redis does not answer: {error}") from error

@@ -116,6 +116,7 @@ class Worker:
             "addresses": list(self._plan.addresses),
             "ports": [port for _, port in self._engine.hosts],
             "capacity": self._capacity,
+            "people": self._people(),
             "draining": self._draining,
             "rooms": {room.name: room.epoch for room in self._rooms.values()},
         }

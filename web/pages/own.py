@@ -89,13 +89,29 @@ def _line(t: Texts, name: str, look: dict[str, Any]) -> str:
     if name == "database":
         return t("health.database.line", kind=look["kind"]) if look["ok"] else t("health.database.down")
     if name == "media":
-        return t("health.media.line" if look["ok"] else "health.media.down")
+        state = t("health.media.line" if look["ok"] else "health.media.down")
+        return " ".join([state, *(_relay(t, one) for one in look["relays"])])
     if name == "worker":
         return t("health.worker.line", waiting=look["waiting"], late=look["late_seconds"], dead=look["dead"])
     if name == "disk":
         return t("health.disk.line", free=t.size(look["free_bytes"]))
     filings = dict.fromkeys(("queued", "waiting", "registered", "rejected", "dead"), 0) | look["filings"]
     return t("health.registry.line", **filings)
+
+
+def _relay(t: Texts, one: dict[str, Any]) -> str:
+    if not one["ok"]:
+        return t("health.media.silent", worker=one["worker"])
+    path = "python" if one["forwarder"] != "compiled" else "realtime" if one["realtime"] else "compiled"
+    forwarder = t(f"health.forwarder.{path}")
+    return t(
+        "health.media.worker",
+        worker=one["worker"],
+        forwarder=forwarder,
+        rooms=one["rooms"],
+        people=one["people"],
+        capacity=one["capacity"],
+    )
 
 
 async def icon(request: web.Request) -> web.StreamResponse:
