@@ -17,6 +17,7 @@ if TYPE_CHECKING:  # these import Engine from here
     from media.publish import Stream
     from media.subscribe import Subscribe
 
+STRAY_TRIES = 64  # connections whose keys are tried; every Chromium that only receives names itself alike
 SOCKET_BUFFER = 4 << 20  # bytes; a burst of key frames towards everybody at once
 
 logger = logging.getLogger(__name__)
@@ -97,6 +98,13 @@ class Engine:
     def rtcp(self, leg: Leg, data: bytes) -> None:
         if (link := self._links.get(leg)) is not None:
             link.on_rtcp(data)
+
+    def stray(self, port: int, address: Address, data: bytes) -> None:
+        """Perhaps of somebody whose address has just changed. Who has been silent longest is asked first."""
+        named = [link for link in self._links.values() if link.rtcp_sender == data[4:8]]
+        for link in sorted(named, key=lambda one: one.rtcp_at)[:STRAY_TRIES]:
+            if link.on_stray(port, address, data):
+                return
 
     def flowing(self, layer: Layer) -> None:
         if (stream := self.streams.get(layer.source)) is not None:

@@ -4,7 +4,8 @@ It is always controlled, never sends a request and knows no candidates of the br
 by a check is admitted, and the check that says USE-CANDIDATE decides where packets go. The forwarder has seen to the
 framing, USERNAME and MESSAGE-INTEGRITY before a request comes here; what fails there is never answered.
 
-A browser that moved (NAT rebinding, another network) is followed with its first check from the new address. Chromium
+A browser that moved (NAT rebinding, another network) is followed with its first check, or its first authentic RTCP, from
+the new address. Chromium
 (2.6 s apart) says USE-CANDIDATE in every check of the pair it uses; Firefox and aioice (4 to 6 s apart) say it once and
 never again, so theirs counts when the address used before has not been checked for CONSENT_APART (RFC 7675).
 """
@@ -168,6 +169,16 @@ class Agent:
             used = next((pair for pair in self._checked if pair.address == address), None)
             if used is not None:
                 self._use(used, 0)
+
+    def moved(self, port: int, address: Address) -> None:
+        """SRTCP that its keys vouch for came from here: a NAT gave the address in use away, the next check says so too.
+
+        As strong as a check, which may be repeated from a forged address by whoever sees it; SRTCP may not be repeated.
+        """
+        if self.nominated:
+            pair = Pair(port, address)
+            self._admit(pair, self._clock())
+            self._use(pair, self._priority)
 
     def stun(self, port: int, address: Address, data: bytes) -> None:
         """A request that proved the password: answer it, and follow where it leads."""

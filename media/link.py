@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import secrets
+import time
 from collections import Counter
 from collections.abc import Callable
 
@@ -34,6 +35,8 @@ class Link:
         self.fingerprints: tuple[tuple[str, str], ...] = ()
         self.leg = Leg(f"{peer}/{name}")
         self.local_ssrc = secrets.randbits(32) or 1
+        self.rtcp_sender = b""  # as the last authentic RTCP named itself
+        self.rtcp_at = 0.0
         engine.attach(self.leg, self)
         self.ice = Agent(engine.forwarder, self.leg, self._pair_changed)
         self.dtls = RelayDtls(engine.certificate, self.ice.send)
@@ -124,7 +127,21 @@ class Link:
         except RtcpError:
             self.drops["bad_rtcp"] += 1
             return
+        self.rtcp_sender, self.rtcp_at = data[4:8], time.monotonic()
         self.take_rtcp(plain)
+
+    def on_stray(self, port: int, address: Address, data: bytes) -> bool:
+        """Whether these keys protected RTCP that came from nowhere known: then its sender is there now."""
+        if self.dtls.keys is None or self._closed:
+            return False
+        try:
+            plain = self.dtls.unprotect_rtcp(data)
+        except RtcpError:
+            return False
+        self.rtcp_at = time.monotonic()
+        self.ice.moved(port, address)
+        self.take_rtcp(plain)
+        return True
 
     def take_rtcp(self, data: bytes) -> None:
         """A compound RTCP packet in clear."""

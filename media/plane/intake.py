@@ -3,13 +3,14 @@
 from collections import Counter
 
 from media.plane import red, stun
+from media.plane.bucket import Bucket
 from media.plane.codecs import NO_IDS, picture_ids
 from media.plane.outlet import SlotState
 from media.plane.rewrite import NO_VALUE, ONE_BYTE_PROFILE, RTP_HEADER, elements, send_time
 from media.plane.ring import Packet
 from media.plane.srtp import scratch, why_refused
 from media.plane.streams import NOT_BEGUN, LayerState, LegState, Stream
-from media.plane.table import MAX_DATAGRAM, Address, Layer, Leg, Listener, Slot, Source
+from media.plane.table import MAX_DATAGRAM, STRAYS_A_SECOND, Address, Layer, Leg, Listener, Slot, Source
 
 NO_STAMP = b""
 
@@ -20,6 +21,7 @@ class Nobody:
     def stun(self, leg: Leg, port: int, address: Address, data: bytes) -> None: ...
     def dtls(self, leg: Leg, address: Address, data: bytes) -> None: ...
     def rtcp(self, leg: Leg, data: bytes) -> None: ...
+    def stray(self, port: int, address: Address, data: bytes) -> None: ...
     def flowing(self, layer: Layer) -> None: ...
     def gap(self, layer: Layer) -> None: ...
     def voice(self, source: Source) -> None: ...
@@ -36,6 +38,7 @@ class Intake:
         self.told: Listener = Nobody()
         self.addresses: dict[tuple[int, Address], LegState] = {}
         self.credentials: dict[str, tuple[LegState, str]] = {}
+        self.strays = Bucket(STRAYS_A_SECOND, STRAYS_A_SECOND, 0.0)
         self.again: list[tuple[LegState, bytes]] = []  # audio the kernel did not take
 
     def feed(self, port: int, address: Address, data: bytes, now: float) -> None:
@@ -53,6 +56,8 @@ class Intake:
             (self.strangers if leg is None else leg.drops)["unknown_kind"] += 1
         elif leg is None:
             self.strangers["stranger"] += 1
+            if first >= 128 and 192 <= data[1] <= 223 and self.strays.take(1, now):
+                self.told.stray(port, address, data)
         else:
             leg.last_heard = now
             leg.packets_in += 1

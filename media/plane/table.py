@@ -23,6 +23,7 @@ Codec = Literal["opus", "vp8", "h264", "vp9", "av1"]
 CLOCK_RATES: dict[Kind, int] = {"audio": 48000, "video": 90000}
 SILENCE = 127  # audio level in -dBov
 LAYERS = 3
+STRAYS_A_SECOND = 50  # RTCP of strangers that the listener is told of; all are counted
 SLOTS = 64  # of one leg
 SOURCES = 8  # of one leg
 GENERATIONS = 2  # ICE credentials of a leg: the present ones and those before the restart
@@ -181,6 +182,9 @@ class Listener(Protocol):
 
     def rtcp(self, leg: Leg, data: bytes) -> None:
         """SRTCP as it came from an admitted address."""
+
+    def stray(self, port: int, address: Address, data: bytes) -> None:
+        """SRTCP, or what claims to be it, from an address that nobody admitted; STRAYS_A_SECOND at most."""
 
     def flowing(self, layer: Layer) -> None:
         """The first packet of a permitted layer since it was added or `rest` was called."""

@@ -116,6 +116,9 @@ class Heard:
     def rtcp(self, leg: Leg, data: bytes) -> None:
         self.events.append(("rtcp", leg.name, data))
 
+    def stray(self, port: int, address: Address, data: bytes) -> None:
+        self.events.append(("stray", port, address, data))
+
     def flowing(self, layer: Layer) -> None:
         self.events.append(("flowing", *self._layer(layer), layer.ssrc))
 

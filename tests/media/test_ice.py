@@ -86,6 +86,7 @@ class Port:
         self.agent.heard(address)
 
     def rtcp(self, leg: Leg, data: bytes) -> None: ...
+    def stray(self, port: int, address: Address, data: bytes) -> None: ...
     def flowing(self, layer: Layer) -> None: ...
     def gap(self, layer: Layer) -> None: ...
     def voice(self, source: Source) -> None: ...
@@ -171,6 +172,22 @@ def test_a_firefox_behind_a_rebound_nat_is_followed_at_its_next_check(port: Port
     port.now += 4.1
     port.check(AWAY)
     assert port.goes_to() == AWAY
+
+
+def test_authentic_rtcp_from_another_address_is_followed_before_the_next_check(port: Port):
+    port.check(HOME, nominate=True)
+    port.agent.moved(0, AWAY)
+    assert port.used == port.goes_to() == AWAY
+    port.check(AWAY, nominate=True)
+    assert port.used == AWAY
+    port.now += 1
+    port.check(HOME, nominate=True)
+    assert port.used == HOME, "whoever had been there is followed back"
+
+
+def test_before_anything_is_nominated_nobody_has_moved(port: Port):
+    port.agent.moved(0, AWAY)
+    assert port.used is None
 
 
 def test_a_spare_pair_that_is_checked_takes_nothing_from_the_one_in_use(port: Port):
