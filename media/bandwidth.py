@@ -8,8 +8,11 @@ better layer is tried. A busy computer makes it fall too, so REMB alone never ta
 Loss and a growing round-trip time tell the same of receivers without REMB.
 
 The estimate never falls for lack of traffic. It rises by REMB, by what has been carried without complaint, and
-by trying: the next better layer is simply sent for a while. A failed try costs the link TRY_FOR seconds at most and
-is repeated ever more rarely.
+by trying: the next better layer is simply sent for a while, the first time as much as was carried before the congestion.
+A failed try costs the link TRY_FOR seconds at most and is repeated ever more rarely.
+
+Losing nearly everything is no congestion but an outage, and what was lost before a move to another address says
+nothing about the new path.
 """
 
 from dataclasses import dataclass, field
@@ -23,6 +26,8 @@ HALF = 0.5  # of what is sent: no single REMB lowers the estimate further,
 REMB_FLOOR = 200_000  # bit/s; nor all of them together
 LOSS_QUIET = 0.02  # fraction; below it loss is taken for radio, not for a full queue
 LOSS_HIGH = 0.10
+OUTAGE = 0.5  # of all packets; believed to be congestion only when the next report complains too
+MOVED_WITHIN = 8.0  # seconds before a move in which congestion is taken for the outage that led to it
 QUEUE = 0.2  # seconds of round-trip time above the least that mean a queue is growing
 RTT_WINDOW = 60.0  # seconds over which the least round-trip time is remembered
 REACTED = 1.0  # seconds (and a round trip) in which one congestion is answered once
@@ -60,6 +65,9 @@ class Downlink:
     _sent: float = 0.0
     _least_rtt: list[tuple[float, float]] = field(default_factory=list)  # (from when, seconds), rising
     _wait: float = TRY_AFTER
+    _proven: float = 0.0  # carried without complaint since the last congestion
+    _goal: float = 0.0  # carried before it
+    _outage: bool = False
     _trying: _Try | None = None
 
     @property
@@ -74,8 +82,9 @@ class Downlink:
         if self._trying is not None and now >= self._trying.ends:
             self._trying = None
             self._wait = TRY_AFTER
-        if self._trying is None and now - self.congested_at > TRY_AFTER and self._sent > self.estimate:
-            self.estimate = self._sent
+        if self._trying is None and now - self.congested_at > TRY_AFTER:
+            self._proven = max(self._proven, self._sent)
+            self.estimate = max(self.estimate, self._sent)
 
     def remb(self, bits: float, now: float) -> None:
         before, self._remb = self._remb, bits
@@ -92,7 +101,8 @@ class Downlink:
     def report(self, loss: float, rtt: float | None, now: float) -> None:
         """A receiver report: fraction lost over all slots, round-trip time in seconds if it could be told."""
         self.loss = loss
-        if loss > LOSS_HIGH:
+        was_out, self._outage = self._outage, loss > OUTAGE
+        if loss > LOSS_HIGH and (loss <= OUTAGE or was_out):
             self._congested("loss", self._sent * (1 - loss / 2), now)
         if rtt is None:
             return
@@ -110,7 +120,14 @@ class Downlink:
         """From now on `estimate` is `bits`; a complaint before TRY_FOR has passed takes it back."""
         self._trying = _Try(now + TRY_FOR, self.estimate)
         self._held = 0
-        self.estimate = max(self.estimate, bits)
+        self.estimate = max(self.estimate, bits, self._goal)
+
+    def moved(self, now: float) -> None:
+        """Packets go to another address from now on: the estimate goes on from before the outage."""
+        if self.congested_at is not None and now - self.congested_at < MOVED_WITHIN:
+            self.estimate = max(self.estimate, self._goal)
+        self.rtt, self.loss, self._remb, self._held, self._outage = None, 0.0, 0.0, 0, False
+        self._least_rtt.clear()
 
     def budget(self, wished: float) -> int:
         """For `Forwarder.budget`: -1 while the link carries all that is wished."""
@@ -124,10 +141,12 @@ class Downlink:
             carried = min(carried, self._trying.before)
             self._trying = None
             self._wait = min(self._wait * 2, TRY_AFTER_MAX)
+            self._goal = self._proven = 0.0
         elif sign != "remb" and now - self._reacted_at < REACTED + (self.rtt or 0.0):
             return
         self._reacted_at = now
         self.congested_at = now
+        self._goal, self._proven = max(self._goal, self._proven), 0.0
         self.estimate = max(FLOOR, min(self.estimate, carried))
 
     def _least(self, rtt: float, now: float) -> float:

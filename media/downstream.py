@@ -42,6 +42,7 @@ class Reported:
     lost: int = 0
     jitter: float = 0.0  # seconds
     at: float = 0.0
+    stale: bool = True  # the next report begins a new interval
     windows: deque[tuple[float, int, int]] = field(default_factory=deque)  # when, expected, lost
     ever_expected: int = 0
     ever_lost: int = 0
@@ -95,6 +96,14 @@ class Downstream:
         if reports:
             self._reports([report for report in reports if report.ssrc in slots])
         return packets is not None
+
+    def moved(self) -> None:
+        """Packets go to another address from now on: what was lost before says nothing about it."""
+        self.rtt = None
+        for reported in self._reported.values():
+            reported.stale = True
+            reported.windows.clear()
+        self.downlink.moved(self._clock())
 
     # --- to him -------------------------------------------------------------------------------
 
@@ -200,13 +209,12 @@ class Downstream:
 
     def _note(self, report: RtcpReceiverInfo, rate: int, now: float) -> tuple[int, int]:
         """Remember a block; returns (expected, lost) since the one before."""
-        before = self._reported.get(report.ssrc)
         reported = self._reported.setdefault(report.ssrc, Reported())
         step = ((report.highest_sequence - reported.highest + 0x80000000) & 0xFFFFFFFF) - 0x80000000
-        expected = max(0, step) if before is not None else 0
-        lost = report.packets_lost - reported.lost if before is not None else 0
+        expected = 0 if reported.stale else max(0, step)
+        lost = 0 if reported.stale else report.packets_lost - reported.lost
         reported.highest, reported.lost = report.highest_sequence, report.packets_lost
-        reported.jitter, reported.at = report.jitter / rate, now
+        reported.jitter, reported.at, reported.stale = report.jitter / rate, now, False
         reported.windows.append((now, expected, lost))
         while now - reported.windows[0][0] > WINDOW:
             reported.windows.popleft()

@@ -84,6 +84,9 @@ class Subscribe(Link):
     def on_keys(self) -> None:
         self._on_ready()
 
+    def on_moved(self) -> None:
+        self.downstream.moved()
+
     def on_switched(self, slot: Slot) -> None:
         """Another source or layer flows: its clock is told at once, so that lips and voice stay together."""
         self.engine.forwarder.refresh([self.leg])

@@ -217,3 +217,58 @@ def test_remb_alone_does_not_take_the_lowest_layer_away():
     assert downlink.estimate == REMB_FLOOR
     downlink.report(0.5, None, 30)
     assert downlink.estimate < REMB_FLOOR
+
+
+def carrying(rate: float, seconds: int) -> Downlink:
+    downlink = Downlink()
+    for second in range(seconds):
+        downlink.sent(rate, second)
+        downlink.report(0.0, 0.05, second)
+    return downlink
+
+
+def test_a_moment_without_any_packet_is_an_outage_and_lowers_nothing():
+    downlink = carrying(1_200_000, 20)
+    before = downlink.estimate
+    downlink.report(0.9, None, 20)
+    downlink.report(0.0, 0.05, 21)
+    assert downlink.estimate == before
+    downlink.report(0.9, None, 30)
+    downlink.report(0.6, None, 31)
+    assert downlink.estimate < before, "it goes on"
+
+
+def test_after_a_short_congestion_what_was_carried_before_is_tried_at_once():
+    downlink = carrying(1_200_000, 20)
+    for second in (20, 21, 22):
+        downlink.report(0.4, None, second)
+        downlink.sent(300_000, second)
+    assert downlink.estimate < 500_000
+    downlink.report(0.0, 0.05, 23)
+    assert downlink.may_try(22 + TRY_AFTER + 1)
+    downlink.begin_try(400_000, 22 + TRY_AFTER + 1)
+    assert downlink.estimate >= 1_100_000
+    downlink.report(0.4, None, 22 + TRY_AFTER + 3)
+    assert downlink.estimate < 500_000
+    downlink.report(0.0, 0.05, 22 + TRY_AFTER + 4)
+    downlink.begin_try(400_000, 60)
+    assert downlink.estimate == 400_000, "not a second time"
+
+
+def test_a_move_to_another_address_forgets_the_outage_before_it():
+    downlink = carrying(1_200_000, 20)
+    before = downlink.estimate
+    downlink.report(0.4, 2.0, 20)
+    downlink.report(0.4, 2.0, 22)
+    assert downlink.estimate < before
+    downlink.moved(23)
+    assert downlink.estimate > 1_190_000
+    assert (downlink.rtt, downlink.loss) == (None, 0.0)
+
+
+def test_a_move_long_after_a_congestion_changes_nothing():
+    downlink = carrying(1_200_000, 20)
+    downlink.report(0.4, None, 20)
+    lowered = downlink.estimate
+    downlink.moved(40)
+    assert downlink.estimate == lowered

@@ -333,6 +333,19 @@ def test_what_a_receiver_reported_long_ago_is_not_his_quality():
     assert boris.downstream.quality(traffic.clock.now) == (None, None)
 
 
+def test_what_was_lost_before_a_move_to_another_address_counts_for_nothing():
+    traffic = Traffic()
+    anna, boris = Publisher(traffic), Receiver(traffic)
+    slot = boris.receives(traffic.source(anna.end, "mic", "audio"))
+    boris.reports(slot, 1000, 0)
+    boris.downstream.moved()
+    boris.reports(slot, 1100, 60)
+    assert boris.downstream.downlink.loss == 0
+    assert boris.downstream.quality(traffic.clock.now)[0] is None
+    boris.reports(slot, 1200, 70)
+    assert boris.downstream.downlink.loss == pytest.approx(0.1)
+
+
 def test_a_highest_number_that_wraps_is_no_leap():
     traffic = Traffic()
     anna, boris = Publisher(traffic), Receiver(traffic)
