@@ -147,6 +147,9 @@ class Link:
         """A compound RTCP packet in clear."""
         raise NotImplementedError
 
+    def on_moved(self) -> None:
+        """Packets go to another address from now on."""
+
     def on_keys(self) -> None:
         """The connection stands; `dtls.keys` are there."""
 
@@ -162,6 +165,8 @@ class Link:
     def _pair_changed(self) -> None:
         if self.state == "new" and not self._closed:
             self._tell("connecting")
+        elif self.state == "connected":
+            self.on_moved()
 
     def _dtls_changed(self) -> None:
         if self._closed:
