@@ -67,10 +67,14 @@ async def laid_table(chromium_path: str, folder: Path) -> AsyncIterator[Table]:
 
 
 @asynccontextmanager
-async def scheduled(chromium_path: str, folder: Path) -> AsyncIterator[tuple[Browser, Demonstration]]:
+async def scheduled(
+    chromium_path: str, folder: Path, **settings: str
+) -> AsyncIterator[tuple[Browser, Demonstration]]:
     """A Chromium, and an installation where bots have asked, accepted and scheduled; everybody is signed in."""
     async with AsyncExitStack() as stack:
-        play = Demonstration(stack.enter_context(one_machine()).url, folder / "package.asice", print)
+        play = Demonstration(
+            stack.enter_context(one_machine(**settings)).url, folder / "package.asice", print
+        )
         for login in (*BOARD, "expert", "observer", "coordinator", "outsider"):
             play.bots[login] = await stack.enter_async_context(Bot(play.url, login, PASSWORD))
         await play.sign_in()
