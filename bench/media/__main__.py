@@ -115,13 +115,6 @@ def main() -> int:
     return inside()
 
 
-def before_other_work() -> None:
-    """Relays and generator alike: what else this machine does disturbs both less. Not everybody may ask for it."""
-    with contextlib.suppress(OSError):
-        os.setpriority(os.PRIO_PROCESS, 0, -20)
-        Path("/proc/self/autogroup").write_text("-20")  # where sessions compete, not processes
-
-
 def compiled_or_told() -> None:
     try:
         compiled()
@@ -134,7 +127,7 @@ def inside() -> int:
     client.be_like_a_browser()
     cores = sorted(os.sched_getaffinity(0))
     os.sched_setaffinity(0, set(cores[1:]) or set(cores))
-    before_other_work()
+    place.before_other_work()
     with tempfile.TemporaryDirectory(dir=os.environ.get("TMPDIR")) as folder:
         (Path(folder) / "joining").mkdir()
         run = Run(sys.argv[1:], Path(folder))
