@@ -41,6 +41,7 @@ from signaling.placement import Placements
 from signaling.recording import Recordings
 from signaling.rtc import Rtc
 from signaling.session import GRACE, Connection, Room, Sessions
+from signaling.summaries import Summaries
 from signaling.turn import TurnServers
 
 log = logging.getLogger(__name__)
@@ -84,6 +85,7 @@ class Signaling:
         turn = TurnServers.configured(settings)
         self.rtc.turn = lambda person: turn.servers(person, now())
         self.recordings = Recordings(service, self.calls, self.sessions, self.placements, self._to_room)
+        self.summaries = Summaries(service.parts.store, self.calls)
         self.drafting = Drafting(service, self.calls, self.sessions, self.sio.send)
         self.broadcast = Broadcast(service, self.calls, self.sessions, self.sio.send, self.farewell)
         self.broadcast.on_admitted = self._admitted
@@ -389,7 +391,9 @@ class Signaling:
 
     def _listener(self, address: str) -> Any:
         def heard(event: Any) -> None:
-            if not self.recordings.worker_event(event):
+            if event.get("event") == "summary":
+                self._own(self.summaries.keep(event), "summary")
+            elif not self.recordings.worker_event(event):
                 self.rtc.worker_event(address, event)
             if event.get("event") == "worker.up":
                 self._own(self.recordings.fetch_left(self._clients[address]), "recordings-left")

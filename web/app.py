@@ -17,7 +17,7 @@ from consilium.settings import Settings
 from web import errors, guard, render
 from web.api import calendar, commands, documents, files, finding, health, metrics, recordings, registry, session
 from web.limits import Limits
-from web.pages import consilia, day, directory, own, protocols, requests, room
+from web.pages import consilia, day, directory, own, protocols, quality, requests, room
 from web.pool import Pool
 from web.site import SESSIONS_SEEN, SITE, Site
 
@@ -53,6 +53,7 @@ ROUTES: tuple[Route, ...] = (
     Route("GET", "/bodies", directory.bodies),
     Route("GET", "/people", directory.people),
     Route("GET", "/health.page", own.health),
+    Route("GET", "/quality", quality.media),
     # commands and questions of scripts
     Route("POST", "/api/session.begin", session.begin),
     Route("POST", "/api/session.end", session.end),

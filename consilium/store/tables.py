@@ -400,8 +400,10 @@ media_summaries = sa.Table(
     sa.Column("id", Position, primary_key=True, autoincrement=True),
     sa.Column("consilium_id", sa.Uuid, nullable=False),
     sa.Column("seat_id", sa.Uuid, nullable=False),
+    sa.Column("digest", sa.Text, nullable=False),  # of all of it: two servers hear the same worker
     sa.Column("at", Moment, nullable=False),
     sa.Column("data", JSON, nullable=False),
+    sa.Index("uq_media_summaries_digest", "digest", unique=True),
     sa.Index("ix_media_summaries_consilium", "consilium_id"),
     sa.Index("ix_media_summaries_at", "at"),
 )

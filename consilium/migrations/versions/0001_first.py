@@ -159,12 +159,14 @@ def _create():
         ),
         sa.Column("consilium_id", sa.Uuid(), nullable=False),
         sa.Column("seat_id", sa.Uuid(), nullable=False),
+        sa.Column("digest", sa.Text(), nullable=False),
         sa.Column("at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("data", sa.JSON().with_variant(postgresql.JSONB(), "postgresql"), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_media_summaries")),
     )
     op.create_index("ix_media_summaries_at", "media_summaries", ["at"], unique=False)
     op.create_index("ix_media_summaries_consilium", "media_summaries", ["consilium_id"], unique=False)
+    op.create_index("uq_media_summaries_digest", "media_summaries", ["digest"], unique=True)
     op.create_table(
         "organisations",
         sa.Column("id", sa.Uuid(), nullable=False),
