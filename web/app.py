@@ -15,7 +15,18 @@ from aiohttp import web
 from consilium.service import Service
 from consilium.settings import Settings
 from web import errors, guard, render
-from web.api import calendar, commands, documents, files, finding, health, metrics, recordings, registry, session
+from web.api import (
+    calendar,
+    commands,
+    documents,
+    files,
+    finding,
+    health,
+    metrics,
+    recordings,
+    registry,
+    session,
+)
 from web.limits import Limits
 from web.pages import consilia, day, directory, own, protocols, quality, requests, room
 from web.pool import Pool
