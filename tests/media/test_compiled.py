@@ -61,7 +61,7 @@ def session(profile, direction, key):
 class Person:
     """A browser's half of one leg: a socket and pylibsrtp, which is another SRTP than the one under test."""
 
-    def __init__(self, forwarder, server, name, profile="AES128_GCM", ceiling=0):
+    def __init__(self, forwarder, server, name, profile="AES128_GCM", ceiling=0, port=0):
         _, key, salt = POLICIES[profile]
         mine, theirs = secrets.token_bytes(key + salt), secrets.token_bytes(key + salt)
         self.forwarder, self.server = forwarder, server
@@ -73,12 +73,9 @@ class Person:
         self.opening = session(profile, pylibsrtp.Policy.SSRC_ANY_INBOUND, theirs)
         forwarder.add_leg(self.leg)
         forwarder.key(self.leg, SrtpKeys(profile, mine[:key], mine[key:], theirs[:key], theirs[key:]))
-        self.admit()
-
-    def admit(self):
         address = self.socket.getsockname()[:2]
-        self.forwarder.admit(self.leg, 0, address)
-        self.forwarder.direct(self.leg, 0, address)
+        forwarder.admit(self.leg, port, address)
+        forwarder.direct(self.leg, port, address)
 
     def source(self, kind, ssrc, **fields):
         codec, payload_type = ("opus", 111) if kind == "audio" else ("vp8", 96)
@@ -343,8 +340,7 @@ async def test_each_leg_is_answered_from_the_socket_it_came_to(heard):
         second.bind(("::1", 0))
         running = compiled.CompiledForwarder()
         running.start([first, second], heard)
-        anna, boris = Person(running, first, "anna"), Person(running, second, "boris")
-        running.direct(boris.leg, 1, boris.socket.getsockname()[:2])
+        anna, boris = Person(running, first, "anna"), Person(running, second, "boris", port=1)
         running.connect(boris.slot("audio", 40), anna.source("audio", 20), 0)
         anna.send(anna.rtp(111, 1, 960, 20, b"voice"))
         assert (await boris.receive()).endswith(b"voice")
@@ -391,6 +387,16 @@ async def test_a_removed_object_is_refused_even_when_its_place_is_taken(running)
     running.remove_leg(gone)
 
 
+async def test_an_address_of_another_family_is_refused(running, server):
+    leg = Leg("anna")
+    running.add_leg(leg)
+    if server.family == socket.AF_INET:
+        with pytest.raises(ValueError):
+            running.direct(leg, 0, ("::1", 1))
+    else:
+        running.direct(leg, 0, ("127.0.0.1", 1))  # reached by its mapped form
+
+
 async def test_numbers_that_make_no_sense_are_refused(running):
     leg = Leg("anna")
     running.add_leg(leg)
@@ -410,6 +416,9 @@ async def test_numbers_that_make_no_sense_are_refused(running):
         lambda: running.key(leg, SrtpKeys("AES128_GCM", b"", b"", b"", b"")),
         lambda: running.add_source(Source(leg, "empty", "audio", "opus", "0", 111)),
         lambda: running.add_slot(Slot(leg, "m" * 17, "video", 1, 2, {})),
+        lambda: running.add_slot(Slot(leg, "1", "video", 1, 3, {})),  # one SRTP index for two packets
+        lambda: running.add_slot(Slot(leg, "1", "video", 3, 2, {})),
+        lambda: running.add_slot(Slot(leg, "1", "video", 4, 4, {})),
     ):
         with pytest.raises(ValueError):
             call()
@@ -460,6 +469,7 @@ def test_both_sides_count_with_the_same_limits():
         "MISSING_FOR",
         "MISSING_AGAIN",
     )
+    assert float(ours["STRAYS_RATE"]) == table.STRAYS_A_SECOND
     theirs |= {name: float(ours[name]) for name in named}
     assert theirs == {name: getattr(table, name) for name in theirs}
     ring = (NATIVE / "ring.c").read_text(encoding="utf-8")

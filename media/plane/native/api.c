@@ -52,16 +52,6 @@ static int unlock_and_send(fw *f, int result)
 
 /* ---- the forwarder */
 
-static bool open_lock(pthread_mutex_t *mutex)
-{
-    pthread_mutexattr_t attributes;
-    pthread_mutexattr_init(&attributes);
-    pthread_mutexattr_setprotocol(&attributes, PTHREAD_PRIO_INHERIT);
-    bool ok = pthread_mutex_init(mutex, &attributes) == 0;
-    pthread_mutexattr_destroy(&attributes);
-    return ok;
-}
-
 static bool watch_stop(fw *f)
 {
     struct epoll_event event = {.events = EPOLLIN, .data.u32 = FW_PORTS};
@@ -82,7 +72,7 @@ fw *fw_new(void)
     f->sources.limit = SOURCES_MAX;
     f->layers.limit = SOURCES_MAX * FW_LAYERS;
     f->slots.limit = SLOTS_MAX;
-    bool ok = open_lock(&f->lock);
+    bool ok = lock_open(&f->lock);
     ok = directory_open(&f->addresses) && ok;
     ok = directory_open(&f->ufrags) && ok;
     ok = events_open(&f->events) && ok;
@@ -276,6 +266,8 @@ int fw_direct(fw *f, fw_handle handle, int port, const fw_address *address)
     struct leg *leg = pool_get(&f->legs, handle);
     if (leg == NULL)
         return unlock(f, FW_STALE);
+    if (port < f->socket_count && f->families[port] == AF_INET && address->family != 4)
+        return unlock(f, FW_INVALID);
     leg->to_port = port;
     leg->to = *address;
     return unlock(f, 0);
@@ -530,9 +522,21 @@ int fw_rest(fw *f, fw_handle handle)
 
 /* ---- slots */
 
+/* Two slots with one SSRC would use one SRTP index twice. */
+static bool has_ssrc(const struct leg *leg, uint32_t ssrc)
+{
+    for (int i = 0; i < FW_SLOTS; i++)
+        if (leg->slots[i] != NULL && (leg->slots[i]->told.ssrc == ssrc || leg->slots[i]->told.rtx_ssrc == ssrc))
+            return true;
+    return false;
+}
+
 static fw_handle add_slot(fw *f, struct leg *leg, const fw_slot *told)
 {
     int place = 0;
+    if (told->ssrc == told->rtx_ssrc || has_ssrc(leg, told->ssrc) ||
+        (told->rtx_ssrc != 0 && has_ssrc(leg, told->rtx_ssrc)))
+        return FW_INVALID;
     while (place < FW_SLOTS && leg->slots[place] != NULL)
         place++;
     if (place == FW_SLOTS)

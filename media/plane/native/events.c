@@ -15,12 +15,23 @@
 #define SHARE (128 * 1024)
 #define LEGS (1 << 16)
 
+/* A thread that waits lends its priority to the one that holds the lock. */
+bool lock_open(pthread_mutex_t *mutex)
+{
+    pthread_mutexattr_t attributes;
+    pthread_mutexattr_init(&attributes);
+    pthread_mutexattr_setprotocol(&attributes, PTHREAD_PRIO_INHERIT);
+    bool ok = pthread_mutex_init(mutex, &attributes) == 0;
+    pthread_mutexattr_destroy(&attributes);
+    return ok;
+}
+
 bool events_open(struct events *e)
 {
     e->wakeup = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     e->bytes = malloc(ROOM);
     e->share = calloc(LEGS, sizeof *e->share);
-    return pthread_mutex_init(&e->lock, NULL) == 0 && e->wakeup >= 0 && e->bytes != NULL && e->share != NULL;
+    return lock_open(&e->lock) && e->wakeup >= 0 && e->bytes != NULL && e->share != NULL;
 }
 
 void events_close(struct events *e)
@@ -72,7 +83,7 @@ bool events_tell(struct events *e, fw_event event, const uint8_t *head, size_t h
     event.reserved = (uint32_t)(leg & 0xffffff);
     pthread_mutex_lock(&e->lock);
     uint32_t *share = share_of(e, event.reserved);
-    bool fits = e->held + size <= limit && (content == 0 || *share + size <= SHARE);
+    bool fits = e->held + size <= limit && *share + size <= SHARE;
     if (fits) {
         size_t at = (e->first + e->held) % ROOM;
         put(e, &at, &event, sizeof event);

@@ -353,6 +353,7 @@ struct events {
     bool is_signalled;
 };
 
+bool lock_open(pthread_mutex_t *mutex);
 bool events_open(struct events *e);
 void events_close(struct events *e);
 bool events_tell(struct events *e, fw_event event, const uint8_t *head, size_t head_length, const uint8_t *data,

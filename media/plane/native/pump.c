@@ -256,8 +256,8 @@ void batch_account(fw *f, struct batch *batch)
 /* ---- in */
 
 /* Under a flood of strangers' datagrams the thread reads larger portions: waking up for one costs ten times what
- * refusing it costs. Above this rate it rests after a portion that held nothing else, and people's packets come that
- * much later at most. */
+ * refusing it costs. Above this rate it rests after a small portion that held nothing else, and people's packets come
+ * that much later at most. */
 #define STRANGERS_RATE 5000
 #define STRANGERS_BURST 100
 #define STRANGERS_REST 1000000 /* nanoseconds */
@@ -311,7 +311,7 @@ static void process(fw *f, struct batch *batch, struct receiving *in, int port, 
         turn(f, batch);
     bool only_strangers = f->strange - strange == (uint64_t)count;
     pthread_mutex_unlock(&f->lock);
-    if (only_strangers && !bucket_take(&in->patience, (size_t)count, now))
+    if (only_strangers && count < BATCH && !bucket_take(&in->patience, (size_t)count, now))
         nanosleep(&(struct timespec){.tv_nsec = STRANGERS_REST}, NULL);
 }
 
