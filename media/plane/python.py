@@ -14,14 +14,17 @@ from typing import Literal
 
 from media.plane.intake import NO_STAMP, Intake, Nobody
 from media.plane.outlet import SlotState, budget_bucket
-from media.plane.rewrite import send_time
+from media.plane.rewrite import MAX_ELEMENT, send_time
 from media.plane.streams import LayerState, LegState, Sendto, SourceState
 from media.plane.table import (
     ADDRESSES,
     AUDIO_LEAD,
     GENERATIONS,
+    LAYERS,
     MAX_DATAGRAM,
     RED_DISTANCE,
+    SLOTS,
+    SOURCES,
     Address,
     Layer,
     Leg,
@@ -172,6 +175,9 @@ class PythonForwarder:
 
     def add_source(self, source: Source) -> None:
         leg = self._legs[source.leg]
+        _check_source(source)
+        if len(leg.sources) >= SOURCES:
+            raise ValueError("too many sources")
         state = SourceState(source, leg)
         leg.sources.append(state)
         if source not in source.leg.sources:
@@ -181,6 +187,7 @@ class PythonForwarder:
 
     def update_source(self, source: Source) -> None:
         state = self._sources[source]
+        _check_source(source)
         if source.kind != state.kind:
             raise ValueError("a source keeps its kind")
         opens = source.open and not state.open
@@ -215,6 +222,11 @@ class PythonForwarder:
 
     def add_slot(self, slot: Slot) -> None:
         leg = self._legs[slot.leg]
+        used = {ssrc for other in leg.slots for ssrc in (other.ssrc, other.slot.rtx_ssrc)} - {0}
+        if slot.ssrc == slot.rtx_ssrc or used & {slot.ssrc, slot.rtx_ssrc}:
+            raise ValueError("one SSRC in two streams would use SRTP's numbers twice")
+        if len(leg.slots) >= SLOTS or len(slot.mid.encode()) > MAX_ELEMENT:
+            raise ValueError("too many slots, or too long a MID")
         state = self._slots[slot] = SlotState(slot, leg)
         leg.slots.append(state)
         if slot not in slot.leg.slots:
@@ -299,6 +311,15 @@ class PythonForwarder:
             state = self._legs.get(leg)
             if state is not None:
                 state.tell()
+
+
+def _check_source(source: Source) -> None:
+    if not 1 <= len(source.layers) <= LAYERS:
+        raise ValueError("a source has one to three layers")
+    if any(
+        len(name.encode()) > MAX_ELEMENT for name in (source.mid, *(layer.rid for layer in source.layers))
+    ):
+        raise ValueError("a MID or RID is too long")
 
 
 def _lost(data: bytes | memoryview, address: Address) -> None:

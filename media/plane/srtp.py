@@ -35,12 +35,18 @@ class Session:
 
     def __init__(self, keys: SrtpKeys, direction: str) -> None:
         inbound = direction == "receive"
-        secret = keys.receive_key + keys.receive_salt if inbound else keys.send_key + keys.send_salt
+        key, salt = (keys.receive_key, keys.receive_salt) if inbound else (keys.send_key, keys.send_salt)
         profile = _PROFILES[keys.profile]
+        expected = (
+            lib.srtp_profile_get_master_key_length(profile),
+            lib.srtp_profile_get_master_salt_length(profile),
+        )
+        if (len(key), len(salt)) != expected:  # libsrtp would read past a shorter one
+            raise ValueError(f"keys of the wrong length for {keys.profile}")
         policy = ffi.new("srtp_policy_t *")
         lib.srtp_crypto_policy_set_from_profile_for_rtp(ffi.addressof(policy.rtp), profile)
         lib.srtp_crypto_policy_set_from_profile_for_rtcp(ffi.addressof(policy.rtcp), profile)
-        master = ffi.new("unsigned char[]", secret)
+        master = ffi.new("unsigned char[]", key + salt)
         policy.key = master
         policy.ssrc.type = lib.ssrc_any_inbound if inbound else lib.ssrc_any_outbound
         policy.window_size = REPLAY_WINDOW

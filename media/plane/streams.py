@@ -96,11 +96,10 @@ class LegState:
     def set_keys(self, keys: SrtpKeys) -> None:
         if keys == self.keys:
             return  # fresh contexts would take old packets again
-        self.keys = keys
+        inbound, outbound = Session(keys, "receive"), Session(keys, "send")
+        self.keys, self.inbound, self.outbound = keys, inbound, outbound
         for slot in self.slots:
             slot.begin_anew()
-        self.inbound = Session(keys, "receive")
-        self.outbound = Session(keys, "send")
         self.ready = self.sendto is not None
 
     def direct(self, port: int, address: Address, sendto: Sendto) -> None:

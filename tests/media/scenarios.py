@@ -115,6 +115,8 @@ class Author:
             (4, self._connect),
             (3, self._choose),
             (4, self._retransmit),
+            (1, self._crowd),
+            (1, self._seesaw),
             (3, self._missing),
             (2, self._junk),
             (2, self._stun),
@@ -323,7 +325,7 @@ class Author:
         if random.random() < 0.04:
             block = self._odd_block(elements)
             elements = []
-        return rtp(
+        packet = rtp(
             ssrc,
             seq,
             ts,
@@ -336,6 +338,9 @@ class Author:
             block=block,
             profile=0xBEDE if random.random() < 0.98 else random.choice((0x1000, 0xBEDF, 0)),
         )
+        if random.random() < 0.01:  # padding that cannot be
+            return bytes([packet[0] | 0x20]) + packet[1:-1] + bytes([random.choice((0, 255))])
+        return packet
 
     def _odd_block(self, elements: list[tuple[int, bytes]]) -> bytes:
         """Padding between elements, a terminator, a repeated element, or garbage."""
@@ -485,6 +490,41 @@ class Author:
             encoder.rtx_seq += 1
             self._feed(spec.leg, packet)
 
+    def _crowd(self) -> None:
+        """More packets in an instant than a ring holds, then somebody asks what it holds."""
+        random = self.random
+        encoder = random.choice(self._encoders)
+        spec = self.sources[encoder.source]
+        if spec.kind == "audio":
+            for _ in range(70):
+                self._speak(encoder, spec)
+        elif random.random() < 0.1:
+            for _ in range(520):
+                self._film(encoder, spec)
+        fitting = [at for at, slot in enumerate(self.slots) if slot.kind == spec.kind]
+        if spec.kind == "audio":
+            at = random.choice(fitting)
+            self.actions += [("connect", at, None, 0), ("connect", at, encoder.source, 0)]
+        else:
+            self.actions += [("retransmit", at, list(range(480, 530))) for at in fitting]
+
+    def _seesaw(self) -> None:
+        """Back and forth between layers, and asking for what was lost on the way."""
+        random = self.random
+        layered = [at for at, spec in enumerate(self.sources) if len(spec.layers) > 1]
+        fitting = [at for at, slot in enumerate(self.slots) if slot.kind == "video"]
+        if not layered or not fitting:
+            return
+        source, slot = random.choice(layered), random.choice(fitting)
+        self.actions.append(("connect", slot, source, 0))
+        for _ in range(random.randint(2, 8)):
+            encoder = random.choice([one for one in self._encoders if one.source == source])
+            self.actions.append(("choose", slot, encoder.layer))
+            for _ in range(random.randint(2, 10)):
+                self._film(encoder, self.sources[source])
+            if random.random() < 0.3:
+                self.actions.append(("retransmit", slot, list(range(random.choice((8, 50))))))
+
     # others
 
     def _tick(self) -> None:
@@ -523,7 +563,7 @@ class Author:
         if data and random.random() < 0.8:
             data[0] = random.choice((0, 3, 4, 19, 20, 22, 63, 64, 127, 128, 144, 191, 192, 255))
         if size > 1 and random.random() < 0.3:
-            data[1] = random.choice((191, 192, 200, 223, 224))
+            data[0], data[1] = random.choice((0x80, data[0])), random.choice((191, 192, 200, 201, 223, 224))
         self.actions.append(("feed", 0, self._anywhere(), bytes(data)))
 
     def _stun(self) -> None:

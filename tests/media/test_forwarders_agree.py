@@ -17,7 +17,7 @@ from tests.media.scenarios import Action, Scene, Stage, write
 
 SHORT = range(300)
 LONG = range(10_000, 10_012)
-EVENTS = {"stun", "dtls", "rtcp", "flowing", "gap", "voice", "keyframe_wanted", "switched", "tapped"}
+EVENTS = {"stun", "dtls", "rtcp", "flowing", "gap", "voice", "keyframe_wanted", "switched", "tapped", "stray"}
 REASONS = {
     "stranger",
     "bad_stun",

@@ -3,11 +3,21 @@
 import itertools
 import shutil
 import struct
+from dataclasses import replace
 
 import pytest
 
 from media.plane.python import PythonForwarder
-from media.plane.table import ADDRESSES, AUDIO_LEAD, MISSING_AGAIN, MISSING_FOR, SSRCS
+from media.plane.table import (
+    ADDRESSES,
+    AUDIO_LEAD,
+    MISSING_AGAIN,
+    MISSING_FOR,
+    SOURCES,
+    SSRCS,
+    STRAYS_A_SECOND,
+    Slot,
+)
 from tests.media.desk import DELTA, KEY, NUMBERS, OUT_NUMBERS, OUT_RED, Desk, Out
 from tests.media.packets import PROFILES, binding_request, make_keys, opener, redundant, rtp, sealer
 
@@ -201,6 +211,27 @@ def test_a_voice_is_given_what_it_said_before_its_slot(desk):
     assert boris.numbers() == [30]
 
 
+@pytest.mark.parametrize("size, held", [(1024, 16), (1025, 15), (10, 64)])
+def test_what_is_kept_is_bounded_in_packets_and_bytes(desk, size, held):
+    anna, boris = desk.publisher(), desk.receiver()
+    mic, slot = anna.add("mic", "opus", (("", 11, 0),)), boris.add("audio")
+    for seq in range(70):
+        anna.say(seq, payload=bytes(size))
+    desk.forwarder.connect(slot, mic, 0)
+    assert boris.numbers() == list(range(70 - held, 70))
+
+
+@pytest.mark.parametrize("more", [0, 1])
+def test_a_budget_lets_six_thousand_bytes_go_at_once_however_small_it_is(desk, more):
+    anna, _camera, boris, _slot = show(desk)
+    desk.forwarder.budget(boris.leg, 0)
+    overhead = 12 + 4 + 8  # header, extension header, MID and send time padded
+    for seq in range(101, 107):
+        anna.show(seq, payload=b"\x10\x01" + bytes(1000 - overhead - 2 + more * (seq == 101)))
+    assert len(boris.take()) == 6 - more
+    assert desk.drops(boris.leg) == ({"budget": 1} if more else {})
+
+
 def test_nothing_said_before_a_microphone_was_closed_is_sent_after_it(desk):
     anna, mic, boris, _slot = talk(desk)
     anna.say(1)
@@ -357,6 +388,20 @@ def test_a_flood_is_let_through_for_a_second_and_no_longer(desk):
     desk.wait(0.1)
     anna.show(12, payload=bytes(972))
     assert desk.drops(anna.leg) == {"flood": 2}
+
+
+def test_a_strangers_rtcp_is_shown_a_few_times_a_second(desk):
+    desk.publisher()
+    report, packet = b"\x80\xc9" + bytes(30), b"\x80\x60" + bytes(30)
+    for _ in range(STRAYS_A_SECOND + 10):
+        desk.feed(("192.0.2.9", 5), report)
+        desk.feed(("192.0.2.9", 5), packet)
+    assert desk.events("stray") == [("stray", 0, ("192.0.2.9", 5), report)] * STRAYS_A_SECOND
+    desk.wait(0.1)
+    for _ in range(10):
+        desk.feed(("192.0.2.9", 5), report)
+    assert len(desk.events("stray")) == STRAYS_A_SECOND // 10
+    assert desk.strangers() == {"stranger": 2 * STRAYS_A_SECOND + 30}
 
 
 def test_strangers_and_junk_are_counted_and_go_nowhere(desk):
@@ -545,6 +590,19 @@ def test_what_makes_no_sense_is_refused(desk):
     desk.forwarder.credentials(anna.leg, "taken", "x")
     with pytest.raises(ValueError):
         desk.forwarder.credentials(boris.leg, "taken", "x")
+    with pytest.raises(ValueError):
+        desk.forwarder.key(anna.leg, replace(anna.keys, send_salt=b"short"))
+    for ssrc, rtx_ssrc in ((slot.ssrc, 7), (8, picture.rtx_ssrc), (9, 9)):
+        with pytest.raises(ValueError):
+            desk.forwarder.add_slot(Slot(boris.leg, "x", "video", ssrc, rtx_ssrc, {}))
+    with pytest.raises(ValueError):
+        anna.add("screen", "vp8", (("l", 0, 0),) * 4)
+    with pytest.raises(ValueError):
+        anna.add("screen", "vp8", (("l" * 17, 0, 0),))
+    for number in range(SOURCES - 2):
+        anna.add(f"screen{number}")
+    with pytest.raises(ValueError):
+        anna.add("one more")
 
 
 def test_no_number_goes_out_twice_even_when_a_sender_repeats_an_old_one(desk):

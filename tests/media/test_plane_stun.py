@@ -55,6 +55,13 @@ def test_other_messages_are_none(data):
     assert parse_request(data) is None
 
 
+def test_an_integrity_of_another_length_is_none():
+    short = bytearray(binding_request(b"ours:theirs", b"x"))
+    place = short.index(struct.pack("!HH", 8, 20))
+    short[place + 3] = 16
+    assert parse_request(bytes(short)) is None
+
+
 def test_a_name_behind_the_integrity_does_not_count():
     late = struct.pack("!HH", 6, 3) + b"a:b\0"
     request = parse_request(binding_request(b"ours:theirs", b"x", tail=late))
