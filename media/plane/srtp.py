@@ -1,13 +1,12 @@
 """SRTP of one leg by libsrtp, as pylibsrtp ships it (RFC 3711, RFC 7714); RTP only.
 
 pylibsrtp's own `Session` takes packets of at most 1356 bytes and copies each twice more than needed, so libsrtp is
-called through the same cffi library. All sessions share one scratch area: what they leave in it is valid until
-the next call of any of them, and only one thread may use them.
+called through the same cffi library (importing the package has initialised it). All sessions share one scratch
+area: what they leave in it is valid until the next call of any of them, and only one thread may use them.
 """
 
 import socket
 
-import pylibsrtp  # runs srtp_init
 from pylibsrtp._binding import ffi, lib
 
 from media.plane.table import MAX_DATAGRAM, REPLAY_WINDOW, SrtpKeys
@@ -20,7 +19,9 @@ _PROFILES = {
     "AES128_CM_SHA1_80": lib.srtp_profile_aes128_cm_sha1_80,
 }
 
-_area = ffi.new("unsigned char[]", MAX_DATAGRAM + 256)
+ROOM = MAX_DATAGRAM + 128  # bytes of a packet; one grows on its way by our header extensions and RTX
+TRAILER = 144  # bytes libsrtp may write behind it
+_area = ffi.new("unsigned char[]", ROOM + TRAILER)
 _length = ffi.new("int *")
 scratch = memoryview(ffi.buffer(_area))
 _protect = lib.srtp_protect
@@ -61,6 +62,8 @@ class Session:
     def unprotect(self, data: bytes) -> int:
         """Length of the RTP packet now in `scratch`; negative: what libsrtp found wrong."""
         size = len(data)
+        if size > ROOM:
+            raise ValueError("longer than any datagram")
         _length[0] = size
         _copy(_area, data, size)
         status: int = _unprotect(self._context[1], _area, _length)
@@ -72,6 +75,8 @@ class Session:
     def protect(self, packet: bytes) -> int:
         """Length of the SRTP packet now in `scratch`; negative: what libsrtp found wrong."""
         size = len(packet)
+        if size > ROOM:
+            raise ValueError("longer than any datagram")
         _length[0] = size
         _copy(_area, packet, size)
         status: int = _protect(self._context[1], _area, _length)
@@ -103,6 +108,3 @@ def _fits(data: bytes, tag: int) -> bool:
         if start <= room:
             start += 4 * int.from_bytes(data[start - 2 : start], "big")
     return start <= room
-
-
-__all__ = ["TAG_BYTES", "Session", "pylibsrtp", "scratch", "why_refused"]

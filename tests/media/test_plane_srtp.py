@@ -120,6 +120,22 @@ def test_what_cannot_be_srtp_is_malformed(profile, packet):
     assert why_refused(packet, here, here.unprotect(packet)) == "malformed"
 
 
+def test_nothing_is_written_past_the_scratch_area():
+    here = Session(make_keys(), "send")
+    with pytest.raises(ValueError, match="longer"):
+        here.protect(bytes(5000))
+    with pytest.raises(ValueError, match="longer"):
+        here.unprotect(bytes(5000))
+
+
+def test_keys_of_another_length_are_refused():
+    keys = make_keys()
+    with pytest.raises(ValueError, match="length"):
+        Session(
+            SrtpKeys("AES256_GCM", keys.receive_key, keys.receive_salt, keys.send_key, keys.send_salt), "send"
+        )
+
+
 def test_a_forgotten_context_begins_anew():
     keys = make_keys()
     here = Session(keys, "receive")
