@@ -7,7 +7,10 @@
 from __future__ import annotations
 
 import asyncio
+import faulthandler
 import logging
+import sys
+import time
 from collections.abc import AsyncIterator
 from dataclasses import asdict
 from datetime import datetime, timedelta
@@ -47,6 +50,8 @@ from signaling.turn import TurnServers
 log = logging.getLogger(__name__)
 
 UPKEEP_EVERY = 3.0
+STALLED = 2.0
+"""Seconds without a turn of the event loop after which the stacks of all threads are written to the error stream."""
 MISSED_LIMIT = 500
 
 SIGNALING = web.AppKey("signaling", object)
@@ -126,6 +131,7 @@ class Signaling:
         self.placements.start()
         self.recordings.start()
         await self.broadcast.start()
+        self._own(self._watch(), "watch")
         self._own(self._upkeep(), "upkeep")
         self._own(self._find_lost(), "find-lost")
 
@@ -326,6 +332,19 @@ class Signaling:
         return room
 
     # --- upkeep -------------------------------------------------------------------------------------
+
+    async def _watch(self) -> None:
+        """A loop that hangs answers no `/health`; what it hangs on is written by a thread that does not (F14)."""
+        try:
+            while True:
+                began = time.monotonic()
+                faulthandler.dump_traceback_later(STALLED, file=sys.stderr)
+                await asyncio.sleep(STALLED / 4)
+                late = time.monotonic() - began - STALLED / 4
+                if late > STALLED / 2:
+                    log.error("loop.stalled", extra={"seconds": round(late, 1)})
+        finally:
+            faulthandler.cancel_dump_traceback_later()
 
     async def _upkeep(self) -> None:
         """Every three seconds: heartbeats to the database, devices to the room, ended sessions out."""

@@ -11,9 +11,11 @@ from contextlib import asynccontextmanager
 from uuid import UUID
 
 import pytest
+import sqlalchemy as sa
 
 from consilium.store import Store
 from consilium.store.placements import find_all
+from consilium.store.tables import media_summaries
 from media.control import MediaClient, Message
 from signaling.bots.crowd import Crowd
 from signaling.bots.person import BotRefused
@@ -44,6 +46,10 @@ class Rooms:
 
     def on(self, part: str) -> set[str]:
         return {room for room, place in self.places().items() if place == part}
+
+    def summaries(self) -> int:
+        with self._store.read() as reader:
+            return len(reader.connection.execute(sa.select(media_summaries.c.id)).all())
 
     async def back(self, consilia: set[str], since: float) -> None:
         """Every pair hears each other again, nobody a stranger; prints how long it took."""
@@ -114,6 +120,8 @@ async def test_rooms_of_a_killed_worker_go_on_at_the_other_and_no_other_room_not
         rooms.machine.kill("media-2")
         await rooms.back(set(rooms.places()), killed)
         assert set(rooms.places().values()) == {"media-1"}
+        await rooms.crowd.rooms[0][-1].room("room.leave")
+        await asyncio.to_thread(until, rooms.summaries, "what his connection was like")
 
 
 async def test_a_hanging_worker_loses_its_rooms_and_closes_them_when_it_wakes_up():
