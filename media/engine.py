@@ -47,6 +47,7 @@ class Engine:
         self.subscribes: dict[Leg, Subscribe] = {}
         self._links: dict[Leg, Link] = {}
         self._totals = Totals()
+        self.shed = 0  # layers nobody gets, from the top: the worker is too busy
         sockets = [one for one in map(_bound, plan.addresses, [plan.port] * len(plan.addresses)) if one]
         if not sockets:
             raise OSError(f"no UDP port {plan.port or ''} on {', '.join(plan.addresses)}")

@@ -124,15 +124,17 @@ class Rates:
         return self._seen[layer][2] if layer in self._seen else 0.0
 
 
-def wish_for(slot: Slot, source: Source, tile: Tile, rates: Rates, *, large: bool = False) -> Wish:
-    """What a visible slot wants of the source that is connected to it."""
+def wish_for(
+    slot: Slot, source: Source, tile: Tile, rates: Rates, *, large: bool = False, shed: int = 0
+) -> Wish:
+    """What a visible slot wants of the source that is connected to it. `shed`: layers to leave out, from the top."""
     layers = source.layers[:LAYERS]
     nominal = NOMINAL[len(layers)]
     costs = tuple(
         max(int(rates.of(layer)), int(nominal[index] * QUIET)) if layer.flowing else None
         for index, layer in enumerate(layers)
     )
-    top = useful(tile, len(costs))
+    top = min(useful(tile, len(costs)), max(0, len(costs) - 1 - shed))
     while top < len(costs) - 1 and all(cost is None for cost in costs[: top + 1]):
         top += 1  # nothing small enough is sent: better too large than nothing
     now = slot.wanted if slot.source is source else -1

@@ -15,6 +15,7 @@ from media.errors import NoSuchPeer
 from media.health import Health
 from media.layers import Tile
 from media.link import Link
+from media.load import shed_for
 from media.peer import Peer
 from media.plane.table import Layer, Leg
 from media.publish import Publish, Stream
@@ -377,6 +378,7 @@ class Room:
 
     def _look(self, now: float) -> None:
         self._notice_idle(now)
+        self.stage.shed = max(self._engine.shed, shed_for(self._late[0]))
         self._told(self.stage.balance(now))
         for publisher, source, rids in self.stage.wanted(now):
             self._tell("layers", peer=publisher.peer, source=source.name, wanted=rids)

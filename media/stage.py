@@ -69,6 +69,7 @@ class Stage:
 
     def __init__(self, forwarder: Forwarder, *, echo: bool = False) -> None:
         self.echo = echo
+        self.shed = 0  # layers nobody gets, from the top: the worker is too busy
         self.publishers: dict[str, Publisher] = {}
         self._by_leg: dict[Leg, Publisher] = {}
         self.receivers: dict[str, Receiver] = {}
@@ -186,7 +187,7 @@ class Stage:
         tiles = [receiver.tile(slot) for slot, _ in shown]
         large = largest(tiles)
         wishes = [
-            wish_for(slot, feed.source, tile, self._rates, large=index == large)
+            wish_for(slot, feed.source, tile, self._rates, large=index == large, shed=self.shed)
             for index, ((slot, feed), tile) in enumerate(zip(shown, tiles, strict=True))
         ]
         result = share(wishes, receiver.downstream.downlink.estimate)

@@ -125,6 +125,7 @@ class Worker:
         """What every heartbeat says: `people` against `capacity`, and whether new rooms are taken."""
         totals = self._engine.totals()
         self.load.sample(totals.packets_in + totals.packets_out, time.process_time(), time.monotonic())
+        self._engine.shed = self.load.shed
         return {
             "load": round(max(self.load.load, self._people() / self._capacity), 3),
             "full": self.load.full or self._people() >= self._capacity,

@@ -113,7 +113,7 @@ def test_video_that_had_to_yield_is_his_downlink():
 
 def test_a_late_worker_is_nobodys_link():
     clinic = meeting()
-    clinic.late = 0.4
+    clinic.late = 0.8
     clinic.run(BAD_FOR + EVERY)
     assert {clinic.grade(name) for name in clinic.people} == {("poor", "relay")}
 

@@ -168,6 +168,11 @@ def test_a_layer_too_large_is_better_than_nothing():
     assert wish_for(slot(), source, Tile(90), Rates()).top == 1
 
 
+def test_a_worker_that_is_too_busy_leaves_out_the_largest_layers():
+    assert [wish_for(slot(), camera(), Tile(), Rates(), shed=shed).top for shed in (0, 1, 2)] == [2, 1, 0]
+    assert wish_for(slot(), camera("screen", 1), Tile(), Rates(), shed=2).top == 0
+
+
 def test_what_was_decided_before_stands_until_the_source_changes():
     source = camera()
     assert wish_for(slot(source, 1), source, Tile(), Rates()).now == 1

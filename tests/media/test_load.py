@@ -2,7 +2,7 @@
 
 import pytest
 
-from media.load import CORE_LIMIT, RESUME, Load
+from media.load import CORE_LIMIT, RESUME, SHED_AT, SHED_LATE, Load, shed_for
 
 
 def run(load: Load, seconds: int, packets: float = 0.0, core: float = 0.0) -> list[bool]:
@@ -52,3 +52,21 @@ def test_samples_in_quick_succession_are_one():
     load.sample(1_000, 0.01, 1.001)
     load.sample(1_000, 0.01, 2.0)
     assert load.packets == pytest.approx(500)
+
+
+def test_pictures_become_smaller_before_voices_suffer():
+    load = Load(100_000)
+    run(load, 20, core=SHED_AT[0] - 0.02)
+    assert load.shed == 0
+    run(load, 20, core=SHED_AT[0] + 0.02)
+    assert load.shed == 1
+    run(load, 20, core=SHED_AT[1] + 0.02)
+    assert load.shed == 2
+    run(load, 20, core=SHED_AT[1] * RESUME + 0.02)
+    assert load.shed == 2, "not at once"
+    run(load, 20, core=0.3)
+    assert load.shed == 0
+
+
+def test_a_clock_that_lags_sheds_too():
+    assert [shed_for(late) for late in (0.0, SHED_LATE[0], SHED_LATE[1])] == [0, 1, 2]

@@ -24,8 +24,8 @@ FINE = Way(loss=0.0, jitter=0.005, rtt=0.05, silent=0.1)
         (Way(silent=8.0), Way(silent=8.0), 0.0, "lost", None),
         (Way(silent=8.0), FINE, 0.0, "lost", "uplink"),
         (FINE, Way(silent=8.0), 0.0, "lost", "downlink"),
-        (FINE, FINE, 0.1, "good", "relay"),
-        (Way(loss=0.2), FINE, 0.5, "poor", "relay"),
+        (FINE, FINE, 0.3, "good", "relay"),
+        (Way(loss=0.2), FINE, 0.9, "poor", "relay"),
         (Way(loss=0.2), FINE, 0.1, "poor", "uplink"),
     ],
 )
