@@ -23,6 +23,7 @@ KINDS: dict[str, Kind] = {
     "screen3": "video",
 }
 AUDIO_BITRATE = 128_000  # bit/s; opus with two repeats of each frame
+CEILING = 2  # times what was negotiated is let in; browsers probe for bandwidth and repeat what was lost
 
 EXTENSIONS = ("mid", "rid", "repaired_rid", "level", "send_time", "orientation", "transport_seq")
 
@@ -189,9 +190,14 @@ class Publish(Link):
     def _update_leg(self, lines: Mapping[str, Line]) -> None:
         names = EXTENSIONS if self.transport_cc else EXTENSIONS[:-1]
         self.leg.extensions = extensions_of([line.section for line in lines.values()], names)
-        rates = {"audio": AUDIO_BITRATE, "video": self.engine.max_bitrate}
-        self.leg.ceiling = 2 * sum(rates[line.kind] for line in lines.values())
+        self.leg.ceiling = CEILING * sum(self._rate(line) for line in lines.values())
         self.engine.forwarder.update_leg(self.leg)
+
+    def _rate(self, line: Line) -> int:
+        """bit/s of one m-line: the smaller encodings of a picture together need no more than the largest."""
+        if line.kind == "audio":
+            return AUDIO_BITRATE
+        return self.engine.max_bitrate * min(2, len(line.section.rids) or 1)
 
     def _update_streams(self, lines: Mapping[str, Line], names: dict[str, str]) -> None:
         for mid, stream in self.streams.items():
