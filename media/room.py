@@ -33,7 +33,7 @@ REPORT = 8  # beats; RTCP reports
 IDLE_AFTER = 5.0  # seconds without a packet after which a source has stopped
 IDLE_IMAGE_AFTER = 12.0  # a screen that stands still says little
 LAYER_IDLE_AFTER = 2.0  # a layer, while others of the same source flow
-LATE_FOR = 4.0  # seconds the worst lateness of the clock is remembered
+LATENESS = 0.1  # of a beat's lateness in the mean: one hiccup is no overload
 
 logger = logging.getLogger(__name__)
 
@@ -56,7 +56,7 @@ class Room:
         self._recorder: Recorder | None = None
         self._consenting: frozenset[str] = frozenset()
         self._beats = 0
-        self._late = (0.0, 0.0)  # seconds, when
+        self._late = 0.0  # seconds by which the clock lags, smoothed
         self._task = asyncio.create_task(self._run())
 
     # --- requests -----------------------------------------------------------------------------
@@ -342,8 +342,7 @@ class Room:
             due = max(due + BEAT, time.monotonic() - BEAT)
             await asyncio.sleep(due - time.monotonic())
             now = time.monotonic()
-            if now - due >= self._late[0] or now - self._late[1] > LATE_FOR:
-                self._late = (now - due, now)
+            self._late += LATENESS * (now - due - self._late)
             try:
                 self._beat(now)
             except Exception:
@@ -378,12 +377,12 @@ class Room:
 
     def _look(self, now: float) -> None:
         self._notice_idle(now)
-        self.stage.shed = max(self._engine.shed, shed_for(self._late[0]))
+        self.stage.shed = max(self._engine.shed, shed_for(self._late))
         self._told(self.stage.balance(now))
         for publisher, source, rids in self.stage.wanted(now):
             self._tell("layers", peer=publisher.peer, source=source.name, wanted=rids)
         gone = [name for name, peer in self.peers.items() if peer.gone]
-        for event in self.health.look(self.peers, gone, self._late[0], now):
+        for event in self.health.look(self.peers, gone, self._late, now):
             self._tell(**event)
 
     def _notice_idle(self, now: float) -> None:
