@@ -135,6 +135,17 @@ async def test_another_network_path_is_taken_without_a_new_connection(chromium_p
         assert await member.evaluate("globalThis.peersOfThePage.length") == peers
 
 
+async def test_whoever_is_silent_with_his_microphone_on_is_named(chromium_path, tmp_path):
+    """RM-12: the chair's page says that his microphone is on, and nothing of it reaches the relay."""
+    async with two_in_the_room(chromium_path, tmp_path) as (member, _, play):
+        await more(member, "audio")
+        await play["chair"].room("presence.set", mic=True, camera=False)
+        await member.until("globalThis.saidByThePage.includes('media.unheard')", "the question", 30)
+        said = "[...document.querySelectorAll('[data-testid=notice]')].map((one) => one.textContent)"
+        words = "one.includes('не доходит до сервера') && one.includes('Орлов Д. С.')"
+        await member.until(f"{said}.some((one) => {words})", "the notice with his name")
+
+
 async def drop(line: Any, share: int) -> None:
     """So many per cent of the page's media packets are lost; its socket goes on."""
     await line.send("Network.enable")

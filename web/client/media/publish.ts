@@ -5,6 +5,11 @@ import { Link, type Described, type Wire } from "./link";
 
 export type Tracks = Partial<Record<Source, MediaStreamTrack | null>>;
 
+/** An instrument may stutter where the line is weak, and must not blur. */
+const SHARP: Partial<Record<Source, { degradationPreference: RTCDegradationPreference }>> = {
+  camera2: { degradationPreference: "maintain-resolution" },
+};
+
 export class PublishLink extends Link {
   private readonly transceivers = new Map<Source, RTCRtpTransceiver>();
   /** What the relay says is looked at; until then everything is sent. */
@@ -79,7 +84,7 @@ export class PublishLink extends Link {
     if (!sender || !parameters?.encodings) return;
     const next = fitted(source, parameters.encodings, sizeOf(sender.track), this.wanted.get(source) ?? null);
     // A browser that cannot reshape goes on as it was: more is sent than needed, nothing is lost.
-    if (next) await sender.setParameters({ ...parameters, encodings: next }).catch(() => undefined);
+    if (next) await sender.setParameters({ ...parameters, encodings: next, ...SHARP[source] }).catch(() => undefined);
   }
 }
 
