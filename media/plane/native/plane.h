@@ -372,7 +372,7 @@ struct outgoing {
     uint8_t data[OUT_ROOM];
 };
 
-struct batch { /* of one leg all goes to one address: a change of it comes between batches */
+struct batch {
     int count;
     int failed_count;
     int failed[OUT_CAPACITY];

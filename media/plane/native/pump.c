@@ -12,6 +12,7 @@
 
 #include "plane.h"
 
+#define ROUNDS 8
 #define ROOM_IN (MAX_DATAGRAM + 4) /* what is longer shows as longer */
 
 /* ---- out */
@@ -149,7 +150,7 @@ static void push_audio_again(fw *f, int port, struct batch *batch, struct sendin
 static bool can_join(const struct batch *batch, const struct message *message, const struct outgoing *out)
 {
     const struct outgoing *first = &batch->out[message->first];
-    return !message->is_closed && first->leg == out->leg && out->length <= first->length &&
+    return !message->is_closed && memcmp(&first->to, &out->to, sizeof out->to) == 0 && out->length <= first->length &&
            first->length <= SEGMENT_SIZE_MAX && message->count < SEGMENTS_MAX;
 }
 
@@ -286,13 +287,22 @@ static double monotonic(void)
     return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
 }
 
-/* Sends what has gathered, with the lock let go meanwhile so that the event loop gets its turn. */
+static void send_and_account(fw *f, struct batch *batch)
+{
+    batch_send(f, batch);
+    if (batch->failed_count == 0)
+        return;
+    pthread_mutex_lock(&f->lock);
+    batch_account(f, batch);
+    pthread_mutex_unlock(&f->lock);
+}
+
+/* Makes room in a full batch, with the lock let go meanwhile so that the event loop gets its turn. */
 static void turn(fw *f, struct batch *batch)
 {
     pthread_mutex_unlock(&f->lock);
-    batch_send(f, batch);
+    send_and_account(f, batch);
     pthread_mutex_lock(&f->lock);
-    batch_account(f, batch);
 }
 
 static void process(fw *f, struct batch *batch, struct receiving *in, int port, int count)
@@ -307,21 +317,27 @@ static void process(fw *f, struct batch *batch, struct receiving *in, int port, 
         if (batch->count >= OUT_PORTION)
             turn(f, batch);
     }
-    if (batch->count > 0)
-        turn(f, batch);
     bool only_strangers = f->strange - strange == (uint64_t)count;
     pthread_mutex_unlock(&f->lock);
     if (only_strangers && count < BATCH && !bucket_take(&in->patience, (size_t)count, now))
         nanosleep(&(struct timespec){.tv_nsec = STRANGERS_REST}, NULL);
 }
 
-static void pump_socket(fw *f, struct batch *batch, struct receiving *in, int port)
+static int gather(fw *f, struct receiving *in, int port)
 {
     for (int i = 0; i < BATCH; i++)
         in->heads[i].msg_hdr.msg_namelen = sizeof in->from[i];
-    int count = recvmmsg(f->sockets[port], in->heads, BATCH, MSG_DONTWAIT, NULL);
-    if (count > 0)
+    return recvmmsg(f->sockets[port], in->heads, BATCH, MSG_DONTWAIT, NULL);
+}
+
+/* While the first packets of a picture are being encrypted for everybody the next ones come in: they leave together.
+ * It waits for nothing, and a batch that is full goes at once. */
+static void pump_socket(fw *f, struct batch *batch, struct receiving *in, int port)
+{
+    int count;
+    for (int round = 0; round < ROUNDS && (count = gather(f, in, port)) > 0; round++)
         process(f, batch, in, port, count);
+    send_and_account(f, batch);
 }
 
 static void *pump(void *argument)
