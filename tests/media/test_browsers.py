@@ -272,6 +272,36 @@ async def test_ice_is_restarted_on_both_connections_and_media_goes_on(browser, a
     await boris.close()
 
 
+PREFERRING = """(async (codec) => {
+  await rig.publish();
+  const [, camera] = rig.sending.getTransceivers();
+  const all = RTCRtpSender.getCapabilities("video").codecs;
+  const wanted = all.filter((one) => one.mimeType === codec && !/packetization-mode=0/.test(one.sdpFmtpLine || ""));
+  camera.setCodecPreferences([...wanted, ...all.filter((one) => !wanted.includes(one))]);
+  return rig.offer();
+})"""
+
+
+@pytest.mark.needs_chromium
+@pytest.mark.parametrize("codec", ["H264", "VP9", "AV1"])
+async def test_another_codec_than_vp8_is_forwarded_where_a_browser_prefers_it(
+    codec: str, address: str, relay: Relay
+):
+    """In an echo room: the browser decodes its own picture."""
+    await relay.ask("room.open", **ROOM, echo=True)
+    async with chromium(address) as page:
+        offer = await page.evaluate(f"{PREFERRING}({json.dumps('video/' + codec)})")
+        if f" {codec}/90000" not in offer:
+            pytest.skip(f"this Chromium has no {codec}")
+        answer = await answered(relay, "anna", offer)
+        assert f" {codec}/90000" in answer
+        assert "VP8" not in answer
+        await page.evaluate(f"rig.answered({json.dumps(answer)})")
+        await subscribe_to(page, relay, "anna", audio=1, video=1)
+        await received(page, lambda got: frames(got) >= 10)
+        assert (await publishing(relay, "anna"))["sources"]["camera"]["codec"] == codec.lower()
+
+
 async def answered(relay: Relay, peer: str, offer: str) -> str:
     may = ["mic", "camera"]
     sources = {"0": "mic", "1": "camera"}
