@@ -10,6 +10,7 @@ media-1, media-2, edge and worker:
   soak.PART.descriptors, .descriptors.slope
   soak.PART.cpu.first, .cpu.last         % of a core in the first and in the last quarter of that time
   soak.returns                           how often somebody came back; every time everybody heard everybody again
+  soak.rebuilt                           connections the participants themselves gave up and built anew
   soak.strangers                         tones heard under a wrong name
 and writes the samples to var/bench/soak.json.
 """
@@ -27,6 +28,7 @@ from pathlib import Path
 from bench.restore import installation
 from consilium.settings import Settings
 from signaling.bots.crowd import Crowd
+from signaling.bots.person import BotGaveUp
 
 WARM = 0.2
 """Share of the time after which things should no longer grow: pools are full, caches warm."""
@@ -56,12 +58,13 @@ def main() -> int:
     given = parser.parse_args()
     with installation() as (settings, url):
         crowd = Crowd(url, given.rooms, given.people)
-        samples, returns = asyncio.run(soaked(settings, crowd, given.minutes * 60))
+        samples, returns, rebuilt = asyncio.run(soaked(settings, crowd, given.minutes * 60))
     RESULT.parent.mkdir(parents=True, exist_ok=True)
     RESULT.write_text(json.dumps([asdict(one) for one in samples]))
     for part in sorted({one.part for one in samples}):
         tell(part, [one for one in samples if one.part == part])
     print(f"soak.returns {returns}")
+    print(f"soak.rebuilt {rebuilt}")
     print(f"soak.strangers {len(crowd.strangers())}")
     return 0
 
@@ -90,22 +93,22 @@ def load(samples: list[Sample]) -> float:
     return 100 * (last.cpu - first.cpu) / (last.at - first.at)
 
 
-async def soaked(settings: Settings, crowd: Crowd, seconds: float) -> tuple[list[Sample], int]:
-    """Samples of every process, and how often somebody has come back."""
+async def soaked(settings: Settings, crowd: Crowd, seconds: float) -> tuple[list[Sample], int, int]:
+    """Samples of every process, how often somebody has come back, and how often somebody had to build anew."""
     samples: list[Sample] = []
     began = time.monotonic()
     async with crowd.there():
         await speak(crowd)
         await crowd.hear()
         watching = asyncio.create_task(watch(settings, samples, began))
-        returns = 0
+        returns = rebuilt = 0
         while time.monotonic() - began < seconds:
             await asyncio.sleep(TURN_EVERY)
-            await come_back(crowd, returns)
+            rebuilt += await come_back(crowd, returns)
             returns += 1
         watching.cancel()
         await asyncio.gather(watching, return_exceptions=True)
-    return samples, returns
+    return samples, returns, rebuilt
 
 
 async def speak(crowd: Crowd) -> None:
@@ -113,7 +116,7 @@ async def speak(crowd: Crowd) -> None:
         await asyncio.gather(*(bot.start_media(number, video=place == 0) for number, bot in enumerate(room)))
 
 
-async def come_back(crowd: Crowd, turn: int) -> None:
+async def come_back(crowd: Crowd, turn: int) -> int:
     """A tab is closed and opened again; then everybody in all rooms hears everybody anew."""
     place = turn % len(crowd.rooms)
     room = crowd.rooms[place]
@@ -123,7 +126,24 @@ async def come_back(crowd: Crowd, turn: int) -> None:
     await bot.connect(bot.consilium)
     await bot.start_media(number, video=place == 0)
     crowd.forget()
+    try:
+        await crowd.hear()
+    except BotGaveUp:
+        return await build_anew(crowd)
+    return 0
+
+
+async def build_anew(crowd: Crowd) -> int:
+    """aiortc gives a connection up after half a minute without an answer in half a second, which a busy machine can
+    do to it; a browser builds a new one then, and so do we. Answers how many people had to."""
+    count = 0
+    for place, room in enumerate(crowd.rooms):
+        for number, bot in enumerate(room):
+            if bot.media is None or not bot.media.standing:
+                await bot.start_media(number, video=place == 0)
+                count += 1
     await crowd.hear()
+    return count
 
 
 async def watch(settings: Settings, samples: list[Sample], began: float) -> None:

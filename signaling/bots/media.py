@@ -155,6 +155,13 @@ class Media:
                     log.info("media not rebuilt yet", exc_info=True)
                     await asyncio.sleep(pause)
 
+    @property
+    def standing(self) -> bool:
+        """Whether both connections are up."""
+        return bool(self._connections) and all(
+            one.connectionState == "connected" for one in self._connections
+        )
+
     async def close(self) -> None:
         """Idempotent."""
         for task in self._readers:
