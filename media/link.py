@@ -35,7 +35,7 @@ class Link:
         self.fingerprints: tuple[tuple[str, str], ...] = ()
         self.leg = Leg(f"{peer}/{name}")
         self.local_ssrc = secrets.randbits(32) or 1
-        self.rtcp_sender = b""  # as the last authentic RTCP named itself
+        self.rtcp_sender = b""  # as the last authentic RTCP named itself; empty: there was none yet
         self.rtcp_at = 0.0
         engine.attach(self.leg, self)
         self.ice = Agent(engine.forwarder, self.leg, self._pair_changed)
@@ -138,7 +138,7 @@ class Link:
             plain = self.dtls.unprotect_rtcp(data)
         except RtcpError:
             return False
-        self.rtcp_at = time.monotonic()
+        self.rtcp_sender, self.rtcp_at = data[4:8], time.monotonic()
         self.ice.moved(port, address)
         self.take_rtcp(plain)
         return True
