@@ -67,6 +67,7 @@ class Downstream:
         self.downlink = Downlink()
         self.rtt: float | None = None
         self.round_trips: deque[float] = deque(maxlen=ROUND_TRIPS)
+        self.reports = 0  # of his that came
         self._leg = leg
         self._forwarder = forwarder
         self._send = send
@@ -91,6 +92,7 @@ class Downstream:
                     self._losses(packet, slots)
                 case RtcpRrPacket() | RtcpSrPacket():
                     reports += packet.reports
+                    self.reports += 1
                 case _:
                     pass  # SDES, BYE: nothing to do
         if reports:

@@ -173,6 +173,7 @@ class Health:
             arrived=source.layers[0].packets if source is not None and source.layers else 0,
             sent=slot.packets,
             received=receiver.downstream.received(slot),
+            reports=receiver.downstream.reports,
             loud=spoke >= self._looked,
             alive=0 < now - receiver.leg.last_heard < ALIVE,
         )

@@ -10,6 +10,8 @@ from typing import Literal
 
 DEAF_FOR = 4.0  # seconds of speech the receiver's reports do not show; they come every one to five
 REPORTED_WITHIN = 8.0
+REPORTS = 2  # of his that came meanwhile and did not show the voice; one may have crossed it
+MUTE_FOR = 20.0  # seconds without any report, after which that proves nothing any more
 SENT_AT_LEAST = 50  # packets in that time; fewer prove nothing
 TREAT_EVERY = 8.0  # seconds between two cures of the same slot
 TREATMENTS = 3  # after as many the browser has to build its connection anew
@@ -25,6 +27,7 @@ class Heard:
     arrived:  packets of that source that came in, ever
     sent:     packets that went out on the slot, ever
     received: the receiver's extended highest sequence number (RFC 3550, section 6.4.1), None before any report
+    reports:  receiver reports of his, whatever is in them, ever
     loud:     somebody was speaking into the source since the last look
     alive:    the receiver's connection was heard lately (a silent connection is another matter)
     """
@@ -33,6 +36,7 @@ class Heard:
     arrived: int
     sent: int
     received: int | None
+    reports: int
     loud: bool
     alive: bool
 
@@ -46,6 +50,7 @@ class Ear:
     _arrived: int = 0
     _sent: int = 0
     _received: int | None = None
+    _reports: int = 0
     _loud_at: float = -1e9
     _treated_at: float = -1e9
     _treated: int = 0
@@ -83,8 +88,10 @@ class Ear:
             return False
         if sent == 0:
             return now - self._begun >= DEAF_FOR
-        return sent >= SENT_AT_LEAST and now - self._begun >= REPORTED_WITHIN
+        reported = now - self._begun >= REPORTED_WITHIN and heard.reports - self._reports >= REPORTS
+        return sent >= SENT_AT_LEAST and (reported or now - self._begun >= MUTE_FOR)
 
     def _begin(self, heard: Heard, now: float) -> None:
         self._source, self._begun = heard.source, now
-        self._arrived, self._sent, self._received = heard.arrived, heard.sent, heard.received
+        self._arrived, self._sent = heard.arrived, heard.sent
+        self._received, self._reports = heard.received, heard.reports

@@ -3,7 +3,7 @@
 import itertools
 from dataclasses import dataclass
 
-from media.hearing import DEAF_FOR, REPORTED_WITHIN, TREAT_EVERY, TREATMENTS, Action, Ear, Heard
+from media.hearing import DEAF_FOR, MUTE_FOR, REPORTED_WITHIN, TREAT_EVERY, TREATMENTS, Action, Ear, Heard
 
 PER_LOOK = 10  # packets in 0.2 s
 
@@ -22,6 +22,8 @@ class Slot:
     arrived: int = 0
     sent: int = 0
     received: int | None = None
+    reports: int = 0
+    silent: bool = False  # his reports do not come at all
 
     def __post_init__(self) -> None:
         self.ear = Ear()
@@ -32,9 +34,12 @@ class Slot:
             self.now += 0.2
             self.arrived += PER_LOOK * self.flows_in
             self.sent += PER_LOOK * self.flows_out
-            if self.reported and round(self.now * 5) % 5 == 0:
-                self.received = self.sent
-            heard = Heard(self.source, self.arrived, self.sent, self.received, self.loud, self.alive)
+            if round(self.now * 5) % 5 == 0 and not self.silent:
+                self.reports += 1
+                self.received = self.sent if self.reported else self.received
+            heard = Heard(
+                self.source, self.arrived, self.sent, self.received, self.reports, self.loud, self.alive
+            )
             if (action := self.ear.look(heard, self.now)) is not None:
                 done.append((round(self.now - begun, 1), action))
         return done
@@ -61,6 +66,12 @@ def test_reports_that_stop_in_the_middle_are_noticed():
     assert slot.watch(20) == []
     slot.reported = False
     assert slot.watch(20)[0][1] == "reconnected"
+
+
+def test_reports_that_get_lost_prove_nothing_for_a_while():
+    ((at, action), *_) = Slot(reported=False, silent=True).watch(30)
+    assert action == "reconnected"
+    assert MUTE_FOR <= at < MUTE_FOR + 1
 
 
 def test_silence_is_no_proof():
