@@ -1,22 +1,24 @@
-/* The tables of the compiled forwarder, and what its parts offer each other.
+/* The tables of the compiled forwarder, and what its parts offer each other. Start here.
  *
  * Threads and the lock. Two threads come here: the forwarder's own (pump.c: sockets in, sockets out) and the event
- * loop's (api.c: changes to the tables, retransmissions). Both hold `fw.lock` while they look at anything below;
- * neither holds it over a system call that sends or receives. The lock hands over in order (a priority-inheriting
- * futex gives itself to the first who waits), so the event loop waits for at most one batch. Events have a lock of
- * their own (events.c), so reading them never waits for packets. Nothing here touches the interpreter.
+ * loop's (api.c: changes to the tables, retransmissions). Both hold `fw.lock` while they look at anything below, and
+ * let it go while they receive or send; only a datagram that brings more packets than a batch holds is sent with it.
+ * The lock hands itself to the first who waits and lends him priority, so the event loop waits for one portion at
+ * most. Events have a lock of their own (events.c): reading them never waits for packets. Nothing here touches the
+ * interpreter.
  *
  * The life of a packet.
- *   pump.c     recvmmsg: up to BATCH datagrams at once
- *   receive.c  whose is it (directory.c: by address), STUN apart (stun.c), within the sender's ceiling?
- *              authenticate and decrypt in place (srtp.c), parse (rtp.c), find or learn its layer
- *              RTX and RED undone, counted, never twice, remembered (ring.c); is it a key frame (codecs.c)?
+ *   pump.c     recvmmsg: up to BATCH datagrams at once, again while more come
+ *   receive.c  whose is it (directory.c: by address)? STUN apart (stun.c); within its sender's ceiling?
+ *              authenticate and decrypt in place (srtp.c, window.c), parse (rtp.c), find or learn its layer
+ *              undo RTX and RED, count, take each number once, remember (ring.c); does a key frame start (codecs.c)?
  *   send.c     for every slot of its source: switch if it waited for this, number anew, write the header,
  *              encrypt straight into the outgoing batch
- *   pump.c     sendmmsg: the whole batch over all receivers
+ *   pump.c     sendmmsg: the whole batch over all receivers, packets of one receiver joined into one message
  *
- * Memory. Everything hostile input can make grow has a maximum in this file or in fanout.h; rings are allocated
- * with the first packet of a layer. Removing a leg frees all it owned.
+ * Memory. Whatever hostile input can make grow has a maximum here or in fanout.h; rings are allocated with the first
+ * packet of a layer. A leg owns its sources, slots, addresses, credentials and streams; removing it frees them all.
+ * Other objects are named by handles across threads and over time (pool.c), by pointers while the lock is held.
  */
 #ifndef CONSILIUM_PLANE_H
 #define CONSILIUM_PLANE_H
@@ -125,7 +127,7 @@ static inline int64_t extend(int64_t near, uint16_t number)
     return near + (int16_t)(uint16_t)(number - (uint16_t)near);
 }
 
-/* ---- a window of what was seen lately */
+/* ---- window.c: what was seen lately */
 
 struct window {
     int64_t top; /* highest seen; -1: nothing yet */

@@ -214,16 +214,3 @@ bool srtp_unprotect(struct srtp *s, uint8_t *packet, size_t header, size_t lengt
     return sign(s, packet, clear, index, tag) && CRYPTO_memcmp(tag, packet + clear, CM_TAG) == 0 &&
            crypt_counter(s, iv, packet + header, packet + header, clear - header);
 }
-
-void window_mark(struct window *w, int64_t number)
-{
-    if (w->top < 0 || number - w->top >= REPLAY_WINDOW)
-        memset(w->seen, 0, sizeof w->seen);
-    else
-        for (int64_t n = w->top + 1; n < number; n++)
-            w->seen[(uint64_t)n % REPLAY_WINDOW / 64] &= ~(1ULL << ((uint64_t)n % 64));
-    uint64_t at = (uint64_t)number % REPLAY_WINDOW;
-    w->seen[at / 64] |= 1ULL << (at % 64);
-    if (number > w->top)
-        w->top = number;
-}
