@@ -216,14 +216,16 @@ class Agent:
         return True
 
     def _admit(self, pair: Pair, now: float) -> None:
-        if pair not in self._checked:
-            if len(self._checked) >= ADDRESSES:
-                oldest = min(
-                    (one for one in self._checked if one != self.pair), key=self._checked.__getitem__
-                )
-                del self._checked[oldest]
-            self._forwarder.admit(self._leg, pair.port, pair.address)
+        """Said again with every check: the address may have been taken for another leg's meanwhile."""
+        if pair not in self._checked and len(self._checked) >= ADDRESSES:
+            oldest = min((one for one in self._checked if one != self.pair), key=self._checked.__getitem__)
+            del self._checked[oldest]
         self._checked[pair] = now
+        self._forwarder.admit(self._leg, pair.port, pair.address)
+        if (
+            self.pair not in {None, pair} and len(self._checked) >= ADDRESSES
+        ):  # it must not be the one forgotten
+            self._forwarder.admit(self._leg, self.pair.port, self.pair.address)
 
     def _follow(self, pair: Pair, check: Check, credentials: Credentials, silent: float) -> None:
         """Whether packets go to this pair from now on; `silent`: seconds since the pair in use was checked."""

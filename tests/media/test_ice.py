@@ -26,6 +26,7 @@ class Port:
     now: float = 100.0
     sent: list[tuple[Address, bytes]] = field(default_factory=list)
     pairs: Counter[str] = field(default_factory=Counter)
+    dtls_from: list[Address] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.forwarder = PythonForwarder(clock=lambda: self.now)
@@ -83,7 +84,9 @@ class Port:
         self.agent.stun(port, address, data)
 
     def dtls(self, leg: Leg, address: Address, data: bytes) -> None:
-        self.agent.heard(address)
+        if leg is self.leg:
+            self.dtls_from.append(address)
+            self.agent.heard(address)
 
     def rtcp(self, leg: Leg, data: bytes) -> None: ...
     def stray(self, port: int, address: Address, data: bytes) -> None: ...
@@ -234,7 +237,21 @@ def test_a_participant_can_have_only_so_many_addresses_and_keeps_the_one_in_use(
         port.now += 0.02
         port.check(("192.0.2.8", 1000 + number))
     port.forwarder.feed(0, HOME, b"\x16\xfe\xfd" + bytes(20), port.now)
+    assert port.dtls_from == [HOME]
     assert port.goes_to() == HOME
+
+
+def test_an_address_that_was_taken_for_somebody_elses_comes_back_with_the_next_check(port: Port):
+    """Whoever forges a source address and knows a password of his own can take it, for one check's time."""
+    port.check(HOME, nominate=True)
+    other = Leg("eva/publish")
+    port.forwarder.add_leg(other)
+    port.forwarder.admit(other, 0, HOME)
+    port.forwarder.feed(0, HOME, b"\x16\xfe\xfd" + bytes(20), port.now)
+    assert port.dtls_from == [], "it is the other's now"
+    port.check(HOME)
+    port.forwarder.feed(0, HOME, b"\x16\xfe\xfd" + bytes(20), port.now)
+    assert port.dtls_from == [HOME]
 
 
 def test_checks_beyond_what_a_browser_makes_are_not_answered(port: Port):
