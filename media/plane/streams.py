@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from media.plane.outlet import SlotState
 
 ARRIVALS = 1024  # remembered for transport-wide feedback, of one leg
+STREAMS = 64  # SSRCs remembered per leg; more than SOURCES * LAYERS * 2
 SILENT_FOR = 1.0  # seconds; then another SSRC may take a layer over
 NEVER = float("-inf")
 NOT_BEGUN = -(1 << 62)
@@ -40,9 +41,10 @@ class Stream:
 
     __slots__ = ("heard", "layer", "repair")
 
-    def __init__(self, layer: "LayerState", *, repair: bool) -> None:
-        self.layer = layer
-        self.repair = repair
+    layer: "LayerState"
+    repair: bool
+
+    def __init__(self) -> None:
         self.heard = NEVER
 
 
@@ -70,7 +72,9 @@ class LegState:
         self.ceiling: Bucket | None = None
         self.inbound: Session | None = None
         self.streams: dict[bytes, Stream] = {}
-        self.known: set[bytes] = set()  # SSRCs that are or were a stream's: their replay windows are kept
+        self.known: dict[
+            bytes, Stream
+        ] = {}  # those that are or were a layer's: their replay windows are kept
         self.learned = 0
         self.arrivals: deque[tuple[int, int]] = deque(maxlen=ARRIVALS)
         self.packets_in = self.bytes_in = 0
@@ -152,13 +156,26 @@ class LegState:
         if key in self.streams:
             return False
         self.forget(layer.rtx_ssrc if repair else layer.ssrc)
-        self.streams[key] = Stream(layer, repair=repair)
-        self.known.add(key)
+        stream = self.known.get(key)
+        if stream is None:
+            self._make_room()
+            stream = self.known[key] = Stream()
+        stream.layer, stream.repair = layer, repair
+        self.streams[key] = stream
         if repair:
             layer.rtx_ssrc = ssrc
         else:
             layer.ssrc = ssrc
         return True
+
+    def _make_room(self) -> None:
+        """What a leg has in use at once is less than STREAMS; the oldest of the others gives way."""
+        if len(self.known) < STREAMS:
+            return
+        oldest = next(key for key in self.known if key not in self.streams)
+        del self.known[oldest]
+        if self.inbound is not None:
+            self.inbound.forget(int.from_bytes(oldest, "big"))
 
     def forget(self, ssrc: int) -> None:
         if ssrc:

@@ -195,6 +195,25 @@ def test_only_so_many_ssrcs_are_learned(desk):
     assert desk.drops(anna.leg) == {"unknown_ssrc": 3}
 
 
+def test_a_layer_may_be_announced_anew_any_number_of_times(desk):
+    anna, camera, boris, _slot = show(desk)
+    for ssrc in range(500, 580):
+        camera.layers[0].ssrc = ssrc
+        desk.forwarder.update_source(camera)
+        anna.show(1, payload=KEY, ssrc=ssrc)
+    assert boris.numbers() == list(range(101, 181))
+    anna.show(2, ssrc=578)
+    assert boris.take() == [] and desk.drops(anna.leg) == {"unknown_ssrc": 1}
+
+
+def test_a_source_that_was_heard_just_now_is_not_taken_over_when_it_comes_back(desk):
+    anna, camera, _boris, _slot = show(desk)
+    desk.forwarder.remove_source(camera)
+    desk.forwarder.add_source(camera)
+    anna.show(5, payload=KEY, ssrc=99, mid=b"0")
+    assert desk.drops(anna.leg) == {"unknown_ssrc": 1}
+
+
 def test_a_voice_is_given_what_it_said_before_its_slot(desk):
     anna, boris = desk.publisher(), desk.receiver()
     mic, slot = anna.add("mic", "opus", (("", 11, 0),)), boris.add("audio")
