@@ -1,12 +1,12 @@
 // One-way audio (RM-12): somebody's microphone is on, and nothing of it arrives here.
-import { Refused, type Id, type Presence, type Slot } from "../live/wire";
+import type { Id, Presence, Slot } from "../live/wire";
 import type { Heard } from "./quality";
 
 const LOOKS = 2; // looks in a row without a packet
 const AGAIN_AFTER = 20_000;
-const TRIES = 3; // afterwards it is not for this page to mend; begins anew once he was heard
+const TRIES = 3; // afterwards nothing new is to be said of it; begins anew once he was heard
 
-/** Seats that should be heard here and are not. Where voices are more than slots, the relay chooses among them. */
+/** Seats that should be heard here and are not. Where there are more voices than slots, mine too, the relay chooses. */
 export function unheard(
   presence: Readonly<Record<Id, Presence>>, slots: readonly Slot[], heard: Readonly<Record<Id, Heard>>, me: Id,
 ): Id[] {
@@ -14,7 +14,7 @@ export function unheard(
   const speaking = Object.keys(presence).filter((seat) => seat !== me && presence[seat]?.mic);
   return speaking.filter((seat) => {
     if (voices.some((one) => one.seat === seat)) return heard[seat]?.audio === "silent";
-    return speaking.length <= voices.length;
+    return speaking.length < voices.length;
   });
 }
 
@@ -26,8 +26,7 @@ export class Hearing {
   private readonly looks = new Map<Id, number>();
   private readonly asked = new Map<Id, { at: number; times: number }>();
 
-  /** `again` asks for everything that is received anew. */
-  constructor(private readonly wire: Asking, private readonly again: () => void, private readonly now: () => number = Date.now) {}
+  constructor(private readonly wire: Asking, private readonly now: () => number = Date.now) {}
 
   /** After each look at the statistics: who has been missing long enough is asked for. */
   look(missing: readonly Id[]): void {
@@ -46,11 +45,8 @@ export class Hearing {
   private mend(seat: Id): void {
     const before = this.asked.get(seat);
     if (before && (before.times >= TRIES || this.now() - before.at < AGAIN_AFTER)) return;
-    const times = (before?.times ?? 0) + 1;
-    this.asked.set(seat, { at: this.now(), times });
-    if (times > 1) return this.again();
-    this.wire.ask("media.unheard", { seat }).catch((error: unknown) => {
-      if (error instanceof Refused && error.code === "media_refused") this.again(); // a relay that cannot mend it by itself
-    });
+    this.asked.set(seat, { at: this.now(), times: (before?.times ?? 0) + 1 });
+    // The relay knows both ends: it connects him anew, or tells whose sound does not reach it.
+    this.wire.ask("media.unheard", { seat }).catch(() => undefined); // asked again while he is not heard
   }
 }

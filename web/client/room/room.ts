@@ -16,7 +16,7 @@ import { saying } from "./announce";
 import { Opinion } from "./decision/opinion";
 import { proof } from "./recorded";
 import { listenForSilence } from "./silence";
-import { may } from "./select";
+import { may, personAt } from "./select";
 
 export type Side = "people" | "hands" | "chat" | "lobby" | "agenda";
 
@@ -216,15 +216,16 @@ export class Room {
     effect(() => {
       if (this.inside.value) void untracked(() => this.tellPresence());
     });
-    const hearing = new Hearing(this.live, () => this.media.subscribe.rebuild());
+    const hearing = new Hearing(this.live);
     this.media.onMeasured(() => hearing.look(this.unheard()));
   }
 
   private unheard(): Id[] {
     const link = this.media.subscribe.link.value;
-    const me = this.snapshot.value?.me.seat;
-    if (!me || link?.state.value !== "connected") return [];
-    return unheard(this.presence.value, link.slots.value, this.media.monitor.heard.value, me);
+    const snapshot = this.snapshot.value;
+    if (!snapshot || link?.state.value !== "connected") return [];
+    const missing = unheard(this.presence.value, link.slots.value, this.media.monitor.heard.value, snapshot.me.seat);
+    return missing.filter((seat) => personAt(snapshot, seat)?.online);
   }
 
   /** One message at a time, the newest state last: two on their way could arrive the other way round. */
