@@ -274,7 +274,8 @@ class Stage:
     def _repair(self, receiver: Receiver, now: float) -> None:
         """More loss, more repetition of voices (RFC 2198); at once up, late down."""
         loss, _ = receiver.downstream.quality(now)
-        needed = sum(1 for limit in REPAIR_AT if (loss or 0.0) >= limit)
+        latest = receiver.downstream.downlink.loss  # pictures are reported on more often than voices
+        needed = sum(1 for limit in REPAIR_AT if max(loss or 0.0, latest) >= limit)
         if needed >= receiver.repair:
             receiver.lossy_at = now
         elif now - receiver.lossy_at < REPAIR_FOR:
