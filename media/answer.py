@@ -150,7 +150,7 @@ def _codecs(line: Line, *, transport_cc: bool) -> list[str]:
         text += [f"a=rtpmap:{line.red} red/48000/2", f"a=fmtp:{line.red} {number}/{number}"]
     channels = f"/{main.channels}" if main.channels > 1 else ""
     text.append(f"a=rtpmap:{number} {NAMES[line.codec]}/{main.clock_rate}{channels}")
-    text += [f"a=rtcp-fb:{number} {what}" for what in main.feedback if what in feedback]
+    text += [f"a=rtcp-fb:{number} {what}" for what in feedback if what in main.feedback]
     parameters = OPUS if line.codec == "opus" else main.parameters
     if parameters:
         text.append(f"a=fmtp:{number} {parameters}")

@@ -19,6 +19,7 @@ MAX_CANDIDATES = 64
 MAX_FORMATS = 64  # payload types of an m-line
 MAX_SSRCS = 16  # of an m-line
 MAX_EXTENSIONS = 32  # of an m-line
+MAX_FEEDBACK = 256  # a=rtcp-fb of an m-line; browsers write some sixty
 MAX_FINGERPRINTS = 8
 MAX_RIDS = 3
 
@@ -247,6 +248,8 @@ def _formats(numbers: list[str], part: _Lines) -> tuple[Format, ...]:
     names = dict(_by_payload_type(part.all("rtpmap"), "rtpmap"))
     parameters = dict(_by_payload_type(part.all("fmtp"), "fmtp"))
     feedback: dict[int, list[str]] = {}
+    if len(part.all("rtcp-fb")) > MAX_FEEDBACK:
+        raise BadSdp(f"more than {MAX_FEEDBACK} kinds of feedback")
     for value in part.all("rtcp-fb"):
         number, _, what = value.partition(" ")
         for payload_type in wanted if number == "*" else [_number(number, 127, "payload type")]:

@@ -108,6 +108,7 @@ async def test_only_local_names_and_end_of_candidates_still_connects(relay: Rela
         pytest.param(lambda s: s.replace("a=ice-ufrag:", "a=ice-ufrag:\t"), id="a tab in the ufrag"),
         pytest.param(lambda s: s + "".join(f"a=ssrc:{n} cname:x\r\n" for n in range(20)), id="SSRCs"),
         pytest.param(lambda s: s + "".join(f"a=extmap:1 urn:{n}\r\n" for n in range(40)), id="extensions"),
+        pytest.param(lambda s: s + "a=rtcp-fb:* nack\r\n" * 300, id="feedback"),
         pytest.param(lambda s: s + "a=rid:1 send\r\n" + SIMULCAST, id="too many encodings"),
         pytest.param(lambda s: s + "a=extmap:1 urn:another\r\n", id="an extension number twice"),
         pytest.param(lambda s: s.replace("a=rtpmap:97", "a=rtpmap:x"), id="payload type no number"),
