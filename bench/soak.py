@@ -9,7 +9,8 @@ media-1, media-2, edge and worker:
   soak.PART.memory, .memory.slope        MB, and KB an hour, over the time after WARM
   soak.PART.descriptors, .descriptors.slope
   soak.PART.cpu.first, .cpu.last         % of a core in the first and in the last quarter of that time
-  soak.returns                           how often somebody came back; every time everybody heard everybody again
+  soak.returns                           how often somebody came back; everybody hears everybody again
+  soak.failed                            how often that took longer than a participant waits
   soak.rebuilt                           connections the participants themselves gave up and built anew
   soak.strangers                         tones heard under a wrong name
 and writes the samples to var/bench/soak.json.
@@ -25,10 +26,12 @@ import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from socketio.exceptions import SocketIOError
+
 from bench.restore import installation
 from consilium.settings import Settings
 from signaling.bots.crowd import Crowd
-from signaling.bots.person import BotGaveUp
+from signaling.bots.person import BotGaveUp, BotRefused
 
 WARM = 0.2
 """Share of the time after which things should no longer grow: pools are full, caches warm."""
@@ -58,15 +61,21 @@ def main() -> int:
     given = parser.parse_args()
     with installation() as (settings, url):
         crowd = Crowd(url, given.rooms, given.people)
-        samples, returns, rebuilt = asyncio.run(soaked(settings, crowd, given.minutes * 60))
-    RESULT.parent.mkdir(parents=True, exist_ok=True)
-    RESULT.write_text(json.dumps([asdict(one) for one in samples]))
+        samples, returns, rebuilt, failed = asyncio.run(soaked(settings, crowd, given.minutes * 60))
+    keep(samples)
     for part in sorted({one.part for one in samples}):
         tell(part, [one for one in samples if one.part == part])
     print(f"soak.returns {returns}")
+    print(f"soak.failed {failed}")
     print(f"soak.rebuilt {rebuilt}")
     print(f"soak.strangers {len(crowd.strangers())}")
     return 0
+
+
+def keep(samples: list[Sample]) -> None:
+    """Also while it runs: a soak that is cut short has measured something."""
+    RESULT.parent.mkdir(parents=True, exist_ok=True)
+    RESULT.write_text(json.dumps([asdict(one) for one in samples]))
 
 
 def tell(part: str, samples: list[Sample]) -> None:
@@ -93,7 +102,7 @@ def load(samples: list[Sample]) -> float:
     return 100 * (last.cpu - first.cpu) / (last.at - first.at)
 
 
-async def soaked(settings: Settings, crowd: Crowd, seconds: float) -> tuple[list[Sample], int, int]:
+async def soaked(settings: Settings, crowd: Crowd, seconds: float) -> tuple[list[Sample], int, int, int]:
     """Samples of every process, how often somebody has come back, and how often somebody had to build anew."""
     samples: list[Sample] = []
     began = time.monotonic()
@@ -101,14 +110,19 @@ async def soaked(settings: Settings, crowd: Crowd, seconds: float) -> tuple[list
         await speak(crowd)
         await crowd.hear()
         watching = asyncio.create_task(watch(settings, samples, began))
-        returns = rebuilt = 0
+        returns = rebuilt = failed = 0
         while time.monotonic() - began < seconds:
             await asyncio.sleep(TURN_EVERY)
-            rebuilt += await come_back(crowd, returns)
+            try:
+                rebuilt += await come_back(crowd, returns)
+            except (BotGaveUp, BotRefused, SocketIOError, TimeoutError, OSError) as error:
+                print(f"# {type(error).__name__}: {error}", flush=True)
+                failed += 1
             returns += 1
+            keep(samples)
         watching.cancel()
         await asyncio.gather(watching, return_exceptions=True)
-    return samples, returns, rebuilt
+    return samples, returns, rebuilt, failed
 
 
 async def speak(crowd: Crowd) -> None:
