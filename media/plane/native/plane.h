@@ -1,7 +1,7 @@
 /* The tables of the compiled forwarder, and what its parts offer each other. Start here.
  *
  * Threads and the lock. Two threads come here: the forwarder's own (pump.c: sockets in, sockets out) and the event
- * loop's (api.c: changes to the tables, retransmissions). Both hold `fw.lock` while they look at anything below, and
+ * loop's (api.h: changes to the tables, retransmissions). Both hold `fw.lock` while they look at anything below, and
  * let it go while they receive or send; only a datagram that brings more packets than a batch holds is sent with it.
  * The lock hands itself to the first who waits and lends him priority, so the event loop waits for one portion at
  * most. Events have a lock of their own (events.c): reading them never waits for packets. Nothing here touches the
@@ -10,11 +10,12 @@
  * The life of a packet.
  *   pump.c     recvmmsg: up to BATCH datagrams at once, again while more come
  *   receive.c  whose is it (directory.c: by address)? STUN apart (stun.c); within its sender's ceiling?
- *              authenticate and decrypt in place (srtp.c, window.c), parse (rtp.c), find or learn its layer
- *              undo RTX and RED, count, take each number once, remember (ring.c); does a key frame start (codecs.c)?
+ *              authenticate and decrypt in place (srtp.c, window.c), parse (rtp.c), find or learn its layer (streams.c)
+ *              undo RTX and RED, count (reception.c), take each number once, remember (ring.c);
+ *              does a key frame start (codecs.c)?
  *   send.c     for every slot of its source: switch if it waited for this, number anew, write the header,
  *              encrypt straight into the outgoing batch
- *   pump.c     sendmmsg: the whole batch over all receivers, packets of one receiver joined into one message
+ *   batch.c    sendmmsg: the whole batch over all receivers, packets of one receiver joined into one message
  *
  * Memory. Whatever hostile input can make grow has a maximum here or in fanout.h; rings are allocated with the first
  * packet of a layer. A leg owns its sources, slots, addresses, credentials and streams; removing it frees them all.
@@ -362,7 +363,7 @@ bool events_tell(struct events *e, fw_event event, const uint8_t *head, size_t h
                  size_t length, fw_handle leg);
 size_t events_take(struct events *e, uint8_t *records, size_t room);
 
-/* ---- pump.c: batches on their way out */
+/* ---- batch.c: packets on their way out */
 
 struct outgoing {
     fw_address to;
@@ -414,12 +415,16 @@ struct fw {
     atomic_int refuse;
 };
 
-/* ---- receive.c, send.c, stun.c, api.c: the steps */
+/* ---- receive.c, streams.c, reception.c, send.c, stun.c: the steps */
 
 void receive(fw *f, struct batch *batch, int port, const fw_address *from, uint8_t *data, size_t length, double now);
 struct credential *stun_check(const struct directory *ufrags, const uint8_t *data, size_t length);
 void layer_restart(fw *f, struct layer *layer);
 void tell_layer(fw *f, struct layer *layer, uint8_t kind);
+void measure(fw *f, struct layer *layer, const struct packet *packet, double now);
+void notice_gap(fw *f, struct layer *layer, int64_t from, int64_t to, double now);
+void found(struct layer *layer, int64_t number);
+struct stream *learn(fw *f, struct leg *leg, const struct header *header, double now);
 struct stream *stream_of(struct leg *leg, uint32_t ssrc);
 struct stream *stream_bind(struct leg *leg, uint32_t ssrc, struct layer *layer, bool is_rtx);
 void forward(fw *f, struct batch *batch, struct layer *layer, struct packet *packet, double now);
