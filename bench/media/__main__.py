@@ -2,8 +2,9 @@
 
     python -m bench.media [ROW ...]
 
-Without names every row; FULL=1 adds rounds and cells (minutes more). Rows: forwarding capacity stalls joining
-memory first killed weather. Writes var/bench/media.json after each row, and every round to var/bench/media-runs.json.
+Without names every row; with names the others stay as an earlier run left them. FULL=1 adds rounds and makes cells
+longer. Names: forwarding capacity stalls joining memory first killed weather.
+Writes var/bench/media.json after each row, and every round to var/bench/media-runs.json.
 """
 
 import asyncio
@@ -30,7 +31,7 @@ class Run:
     """One pass over the table."""
 
     def __init__(self, wanted: list[str], folder: Path) -> None:
-        self.sheet = Sheet()
+        self.sheet = Sheet(go_on=bool(wanted))
         self._wanted = wanted
         self._folder = folder
 
@@ -49,6 +50,8 @@ class Run:
         if self._wanted and name not in self._wanted:
             return
         print(f"{name}", flush=True)
+        for row in rows:
+            self.sheet.begin(row)
         started = time.monotonic()
         try:
             await measure()

@@ -61,11 +61,14 @@ TARGETS = {
 class Sheet:
     """The rows as they become known, written after each: what was measured survives what comes later."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, go_on: bool = False) -> None:
+        """`go_on`: what an earlier run wrote stays until it is measured again."""
         self._rows: dict[str, dict[str, object]] = {}
-        self._runs: dict[str, object] = {}
-        for name in TARGETS:
-            self.missing(name, "not measured in this run")
+        self._runs: dict[str, object] = json.loads(RUNS.read_text()) if go_on and RUNS.exists() else {}
+        earlier = json.loads(OUTPUT.read_text()) if go_on and OUTPUT.exists() else []
+        for name, target in TARGETS.items():
+            self.missing(name, "not measured yet")
+            self._rows[name] |= next((row for row in earlier if row["measure"] == target.measure), {})
 
     def put(self, name: str, value: float, extra: Mapping[str, object], *, also: bool = True) -> None:
         """A value; `also`: what else the row demands."""
@@ -76,6 +79,9 @@ class Sheet:
     def missing(self, name: str, reason: str) -> None:
         """No value: why. Counts as not met."""
         self._set(name, {"value": None, "target": TARGETS[name].words, "met": False, "reason": reason})
+
+    def begin(self, name: str) -> None:
+        self.missing(name, "interrupted")
 
     def is_missing(self, name: str) -> bool:
         return self._rows[name]["value"] is None
