@@ -97,6 +97,11 @@ def _with_turn(settings: Settings) -> Settings:
     from consilium import coturn
 
     coturn.program()
+    if not settings.media_addresses:
+        raise supervise.CannotStart(
+            "Задайте CONSILIUM_MEDIA_ADDRESSES: coturn достигает только названных адресов. "
+            "Set CONSILIUM_MEDIA_ADDRESSES: coturn reaches the addresses that are named and no others."
+        )
     supervise.check_disk(settings.data_dir)
     secret_file = coturn.secret_file(settings)
     coturn.keep_secret(secret_file)

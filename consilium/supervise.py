@@ -390,10 +390,9 @@ def _media(settings: Settings, number: int, control: str) -> Part:
 
 
 def _turn(settings: Settings) -> Part:
-    """coturn on the edge's address; that it may relay to loopback serves a demonstration on one machine alone."""
+    """coturn on the edge's address."""
     listen = () if settings.host in ("0.0.0.0", "::") else ("--listen", settings.host)  # noqa: S104  # compared
-    peers = () if settings.media_addresses or not is_loopback(settings.host) else ("--peer", "127.0.0.1")
-    return Part("turn", ("-m", "consilium.cli", "turn", "run", *listen, *peers))
+    return Part("turn", ("-m", "consilium.cli", "turn", "run", *listen))
 
 
 def _registry(settings: Settings) -> Part:

@@ -84,12 +84,13 @@ def listening(settings: Settings) -> set[str]:
 
 
 def _part(words: list[str]) -> str:
-    module = words[words.index("-m") + 1] if "-m" in words else words[0]
+    module = words[words.index("-m") + 1] if "-m" in words else Path(words[0]).name
     names = {
         "web.edge": "edge",
         "consilium.tasks": "worker",
         "web.simulator": "registry",
         "consilium.cli": "main",
+        "turnserver": "turn",
     }
     if module == "media":
         return words[words.index("--name") + 1]
@@ -114,15 +115,15 @@ def environment(folder: Path, **more: str) -> dict[str, str]:
 
 
 @contextmanager
-def one_machine(folder: Path | None = None, **more: str) -> Iterator[Installation]:
-    """`consilium serve --demo`, healthy; state in `folder`, which outlives the block, or in a temporary one."""
+def one_machine(folder: Path | None = None, *flags: str, **more: str) -> Iterator[Installation]:
+    """`consilium serve --demo FLAGS`, healthy; state in `folder`, which outlives the block, or in a temporary one."""
     with ExitStack() as stack:
         home = folder or stack.enter_context(temporary_folder("machine"))
         env = environment(home / "var", **more)
         settings = Settings.from_environment(env)
         output = home / "serve.log"
         with output.open("ab") as stream:
-            command = [sys.executable, "-m", "consilium.cli", "serve", "--demo"]
+            command = [sys.executable, "-m", "consilium.cli", "serve", "--demo", *flags]
             main = subprocess.Popen(
                 command,
                 env=env,

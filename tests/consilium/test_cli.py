@@ -76,6 +76,7 @@ def test_every_command_explains_itself(consilium, words):
         (["serve", "--tls-cert", "no.crt", "--tls-key", "no.key"], {}, "no.crt"),
         (["serve", "--tls-cert", "no.crt"], {}, "CONSILIUM_TLS_KEY"),
         (["serve", "--port", "70000"], {}, "65535"),
+        pytest.param(["serve", "--turn"], {}, "CONSILIUM_MEDIA_ADDRESSES", marks=pytest.mark.needs_coturn),
         (["migrate"], {"CONSILIUM_DATABASE_URL": "postgresql://127.0.0.1:1/none"}, "CONSILIUM_DATABASE_URL"),
         (["migrate"], {"CONSILIUM_DATA_DIR": "/proc/none"}, "CONSILIUM_DATA_DIR"),
         (["certificate", "make", "a.example", "--folder", "/proc/none"], {}, "certificate was not made"),

@@ -11,6 +11,8 @@ from consilium.coturn import configuration, urls_of_one_machine
 from consilium.settings import Settings
 from consilium.turn import Url, parse
 from tests.consilium.test_cli import consilium
+from tests.installations import one_machine
+from tests.services import free_port, listening_ports, until
 
 __all__ = ["consilium"]
 
@@ -103,6 +105,25 @@ def test_the_command_writes_secret_and_configuration_for_their_owner_alone(consi
     before = secret.read_text()
     assert consilium("turn", "config", "--peer", "10.0.0.6", **env).returncode == 0
     assert secret.read_text() == before, "signaling has read it already"
+
+
+@pytest.mark.needs_coturn
+@pytest.mark.timeout(150)
+def test_one_command_starts_coturn_beside_the_rest(tmp_path):
+    """`serve --turn`: the secret is there before signaling reads it, and coturn listens where browsers are sent."""
+    port = free_port()
+    urls = f"turn:127.0.0.1:{port}?transport=udp,turn:127.0.0.1:{port}?transport=tcp"
+    secret = tmp_path / "turn.secret"
+    more = {"CONSILIUM_TURN_URLS": urls, "CONSILIUM_TURN_SECRET_FILE": str(secret)}
+    with one_machine(tmp_path, "--turn", **more) as machine:
+        pid = machine.pid("turn")
+        until(lambda: port in listening_ports(pid), "coturn listens")
+        assert f"static-auth-secret={secret.read_text().strip()}" in _configuration(tmp_path)
+    assert not Path(f"/proc/{pid}").exists(), "it ends with the rest"
+
+
+def _configuration(folder: Path) -> str:
+    return (folder / "var" / "turn" / "turnserver.conf").read_text()
 
 
 def test_the_command_says_what_is_missing(consilium, tmp_path):

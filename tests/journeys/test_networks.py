@@ -62,7 +62,7 @@ WATCH = f"""(() => {{
     }}
   }})();
 }})()"""
-SILENCE_WITHIN = 4.0
+SILENCE_WITHIN = 2.5
 
 
 class Ward:
