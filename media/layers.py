@@ -21,6 +21,7 @@ TOLERANCE = 1.15  # a tile may be this much higher than the layer it gets
 LARGE = 400  # pixels; a tile at least this high may be what the receiver looks at,
 CLEARLY = 1.5  # if it is so many times as high as the next
 MARGIN = 1.15  # of the cost, before something better is begun than what flows now
+KEEP = 1.1  # of what is available may be spent on what flows already: both are measured, both waver
 NOMINAL: dict[int, tuple[int, ...]] = {  # bit/s, by number of layers, where nothing was measured yet
     1: (1_200_000,),
     2: (200_000, 900_000),
@@ -75,7 +76,7 @@ def share(wishes: Sequence[Wish], available: float) -> Share:
         if cost is None:
             continue
         total = spent - _cost(wish, given[index]) + cost
-        if total <= available and (layer <= wish.now or total * MARGIN <= available):
+        if total <= available * KEEP if layer <= wish.now else total * MARGIN <= available:
             given[index], spent = layer, total
     better = None
     for index, layer in _steps(wishes):

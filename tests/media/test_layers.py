@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from media.layers import (
+    KEEP,
     NOMINAL,
     QUIET,
     Rates,
@@ -76,7 +77,8 @@ def test_a_layer_that_is_not_sent_is_stepped_over():
 def test_what_flows_stays_without_a_margin_and_something_better_needs_one():
     assert share([Wish(THREE, 2)], 510_000).layers == (0,)
     assert share([Wish(THREE, 2, now=1)], 510_000).layers == (1,)
-    assert share([Wish(THREE, 2, now=1)], 490_000).layers == (0,)
+    assert share([Wish(THREE, 2, now=1)], 490_000).layers == (1,), "both figures waver"
+    assert share([Wish(THREE, 2, now=1)], 440_000).layers == (0,)
 
 
 def test_trying_the_next_step_takes_nothing_from_others():
@@ -105,11 +107,11 @@ def test_nothing_is_asked_for_when_everything_fits():
     ),
     st.integers(0, 9_000_000),
 )
-def test_the_sum_never_exceeds_what_is_available(wishes: list[Wish], available: int):
+def test_the_sum_never_exceeds_what_is_available_by_more_than_it_wavers(wishes: list[Wish], available: int):
     result = share(wishes, available)
     costs = [wish.costs[layer] for wish, layer in zip(wishes, result.layers, strict=True) if layer >= 0]
     assert None not in costs
-    assert sum(cost or 0 for cost in costs) == result.cost <= available
+    assert sum(cost or 0 for cost in costs) == result.cost <= available * KEEP
     assert all(layer <= wish.top for wish, layer in zip(wishes, result.layers, strict=True))
 
 

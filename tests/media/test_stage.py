@@ -138,7 +138,7 @@ def test_a_screen_is_kept_when_faces_yield():
         room.enters(name).sends("camera", "lmh")
     room.people["gleb"].sends("screen")
     room.run(4)
-    boris.downstream.downlink.estimate = 950_000
+    boris.downstream.downlink.estimate = 860_000
     boris.downstream.downlink.congested_at = room.traffic.clock.now
     room.run(PATIENCE + 1)
     assert boris.row("screen", "gleb")["paused"] is None
