@@ -185,6 +185,7 @@ class CompiledForwarder:
         for layer, handle in zip(source.layers, handles, strict=False):
             layer.handle = handle
             self._layers[handle] = layer
+            self._written[handle] = (layer.ssrc, layer.rtx_ssrc)
 
     def _source_record(self, source: Source) -> Any:
         """An SSRC that this side has written is no announcement, and may be older than what was learned since."""

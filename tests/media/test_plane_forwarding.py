@@ -206,6 +206,19 @@ def test_a_layer_may_be_announced_anew_any_number_of_times(desk):
     assert boris.take() == [] and desk.drops(anna.leg) == {"unknown_ssrc": 1}
 
 
+def test_what_was_learned_once_may_be_announced_again(desk):
+    anna, boris = desk.publisher(), desk.receiver()
+    camera, slot = anna.add("camera"), boris.add()
+    desk.forwarder.connect(slot, camera, 0)
+    anna.show(1, payload=KEY, ssrc=50, mid=b"0")
+    assert camera.layers[0].ssrc == 50
+    for ssrc in (60, 50):
+        camera.layers[0].ssrc = ssrc
+        desk.forwarder.update_source(camera)
+    anna.show(2, payload=KEY, ssrc=50)
+    assert boris.numbers() == [1, 2] and desk.drops(anna.leg) == {}
+
+
 def test_a_source_that_was_heard_just_now_is_not_taken_over_when_it_comes_back(desk):
     anna, camera, _boris, _slot = show(desk)
     desk.forwarder.remove_source(camera)
