@@ -10,8 +10,9 @@ with .p95 and .max, and restore.HOW.strangers: tones heard under a wrong name.
 `kill` is SIGKILL, `stop` SIGSTOP (SIGCONT once everybody hears again), `term` SIGTERM.
 
 A whole installation of its own runs (`consilium serve --demo`, two media workers); one worker has all the rooms and
-dies, then the other, in turn. The participants are aiortc without pictures, several processes of them on the same
-cores as everything else: a browser has cores of its own, so what is here is rather too slow than too fast.
+dies, then the other, in turn. The participants are aiortc without pictures, all in this one process on the same cores as
+everything else, and building both connections costs each of them some 70 ms of CPU: of 32 the last waits for more
+than two seconds for his own process. A browser has cores of its own; `told` is what the server alone needs.
 """
 
 import argparse

@@ -135,10 +135,15 @@ class Media:
         """Both directions at once; raises what the server refused with, both closed."""
         made = _connection(), _connection()
         try:
-            await asyncio.gather(self._send(made[0]), self._receive(made[1]))
+            _, (epoch, slots) = await asyncio.gather(self._send(made[0]), self._receive(made[1]))
         except BaseException:
             self._end(made)
             raise
+        self._heard, self._epoch = made[1], epoch
+        self.heard_again.clear()
+        self.slots_changed(slots, epoch)
+        if self._early[0] == epoch:
+            self.slots_changed(self._early[1], epoch)
         self.stages["answered"] = asyncio.get_running_loop().time()
         self._end(self._connections)
         self._connections = made
@@ -216,17 +221,14 @@ class Media:
         answer = await self._ask("media.publish", sdp=connection.localDescription.sdp, sources=sources)
         await connection.setRemoteDescription(RTCSessionDescription(answer["sdp"], "answer"))
 
-    async def _receive(self, connection: RTCPeerConnection) -> None:
+    async def _receive(self, connection: RTCPeerConnection) -> tuple[int, list[dict[str, Any]]]:
+        """The epoch of what was offered, and who is in which slot."""
         offer = await self._ask("media.subscribe")
         connection.on("track", lambda track: self._read(connection, track))
         await connection.setRemoteDescription(RTCSessionDescription(offer["sdp"], "offer"))
         await connection.setLocalDescription(await connection.createAnswer())
         answered = await self._ask("media.answer", sdp=connection.localDescription.sdp, epoch=offer["epoch"])
-        self._heard, self._epoch = connection, offer["epoch"]
-        self.heard_again.clear()
-        self.slots_changed(answered["slots"], self._epoch)
-        if self._early[0] == self._epoch:
-            self.slots_changed(self._early[1], self._epoch)
+        return offer["epoch"], answered["slots"]
 
     def _read(self, connection: RTCPeerConnection, track: MediaStreamTrack) -> None:
         line = next(one for one in connection.getTransceivers() if one.receiver.track is track)
