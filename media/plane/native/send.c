@@ -289,6 +289,26 @@ static void look_at(const struct source *source, const struct packet *packet, st
         picture_find(packet->payload, packet->length, picture);
 }
 
+/* The next receiver's slot, leg and cipher are far from this one's in memory: have them brought while this one's copy
+ * is encrypted. */
+static void fetch_ahead(const struct source *source, int place)
+{
+    if (place + 2 < source->slot_count) {
+        const char *slot = (const char *)source->slots[place + 2];
+        for (size_t line = 0; line < sizeof(struct slot); line += 64)
+            __builtin_prefetch(slot + line);
+    }
+    if (place + 1 < source->slot_count) {
+        const struct leg *leg = source->slots[place + 1]->leg;
+        __builtin_prefetch(leg, 1);
+        __builtin_prefetch(&leg->send);
+        __builtin_prefetch(&leg->to_port);
+        __builtin_prefetch(&leg->figures, 1);
+        if (leg->send != NULL)
+            __builtin_prefetch(leg->send);
+    }
+}
+
 void forward(fw *f, struct batch *batch, struct layer *layer, struct packet *packet, double now)
 {
     struct source *source = layer->source;
@@ -297,6 +317,7 @@ void forward(fw *f, struct batch *batch, struct layer *layer, struct packet *pac
     look_at(source, packet, &picture);
     for (int i = 0; i < source->slot_count; i++) {
         struct slot *slot = source->slots[i];
+        fetch_ahead(source, i);
         if (!is_reachable(slot))
             continue;
         if (slot->waiting && slot->wanted == index && packet->starts_keyframe)

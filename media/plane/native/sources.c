@@ -19,9 +19,9 @@ static void announce(fw *f, struct layer *layer, bool is_rtx, uint32_t ssrc)
         return;
     if (old != NULL)
         old->layer = NULL;
+    *used = ssrc; /* before anything is told of the layer */
     if (old != NULL && !is_rtx)
         layer_restart(f, layer);
-    *used = ssrc;
 }
 
 static struct layer *new_layer(fw *f, struct source *source)

@@ -171,11 +171,15 @@ static size_t protect_gcm(struct srtp *s, const uint8_t *iv, uint8_t *packet, si
 {
     int written = 0;
     uint8_t *body = packet + header;
-    bool ok = EVP_EncryptInit_ex(s->cipher, NULL, NULL, NULL, iv) == 1 &&
+    OSSL_PARAM tag[] = { /* what EVP_CTRL_AEAD_GET_TAG would look up */
+        OSSL_PARAM_construct_octet_string(OSSL_CIPHER_PARAM_AEAD_TAG, body + length, GCM_TAG),
+        OSSL_PARAM_construct_end(),
+    };
+    bool ok = EVP_EncryptInit_ex2(s->cipher, NULL, NULL, iv, NULL) == 1 &&
               EVP_EncryptUpdate(s->cipher, NULL, &written, packet, (int)header) == 1 &&
               (length == 0 || EVP_EncryptUpdate(s->cipher, body, &written, payload, (int)length) == 1) &&
               EVP_EncryptFinal_ex(s->cipher, body + length, &written) == 1 &&
-              EVP_CIPHER_CTX_ctrl(s->cipher, EVP_CTRL_AEAD_GET_TAG, GCM_TAG, body + length) == 1;
+              EVP_CIPHER_CTX_get_params(s->cipher, tag) == 1;
     return ok ? header + length + GCM_TAG : 0;
 }
 
