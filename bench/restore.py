@@ -158,7 +158,7 @@ def places(store: Store, crowd: Crowd) -> dict[str, str]:
 
 async def everybody_up(settings: Settings, store: Store, crowd: Crowd) -> None:
     """Until every worker answers and has no room that lives elsewhere."""
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(90):
         for worker in settings.media_controls:
             while not await clean(worker, await asyncio.to_thread(places, store, crowd)):
                 await asyncio.sleep(0.1)
@@ -177,7 +177,7 @@ async def introduced(worker: str) -> Message:
     """The worker's answer to `hello`."""
     client = MediaClient(worker, lambda _: None)
     try:
-        return await client.connect(2.0)
+        return await client.connect(20.0)
     finally:
         await client.close()
 

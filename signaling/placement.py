@@ -210,18 +210,15 @@ class Placements:
                 self._opened.discard((room, placement))
                 if placement.holder == self._clients[worker].boot:
                     self._vanished.add((room, placement))
-        held = {UUID(name): epoch for name, epoch in epochs.items() if not name.startswith(PROBE)}
+        named = [(_uuid(name), epoch) for name, epoch in epochs.items()]
+        held = {room: epoch for room, epoch in named if room is not None}
         if held:
             self._own(self._fence(worker, held), "fence")
 
     def _superseded(self, worker: str, event: Message) -> bool:
         """Whether the event comes from an incarnation that has moved away: its people have new connections."""
-        if str(event.get("room")).startswith(PROBE):
-            return False
-        try:
-            placement = self._known.get(UUID(str(event.get("room"))))
-        except ValueError:
-            return False
+        room = _uuid(str(event.get("room")))
+        placement = self._known.get(room) if room is not None else None
         return placement is not None and (placement.worker, placement.epoch) != (worker, event.get("epoch"))
 
     async def _fence(self, worker: str, held: Mapping[UUID, int]) -> None:
@@ -484,6 +481,14 @@ class Placements:
         task.set_name(name)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+
+def _uuid(name: str) -> UUID | None:
+    """None for an echo room, which no consilium is."""
+    try:
+        return UUID(name)
+    except ValueError:
+        return None
 
 
 def _told(error: MediaError) -> ConsiliumError:
