@@ -88,6 +88,7 @@ class Person:
     def __init__(self, relay: Relay, room: str, name: str, profile: str) -> None:
         self.pc = Negotiator(PROFILES[profile])
         self.number = -1
+        self._transport: Any = None
         self._relay = relay
         self._room = room
         self._name = name
@@ -112,17 +113,17 @@ class Person:
         key, salt = both[: profile.key_length], both[profile.key_length :]
         return session_keys(profile is SRTP_AEAD_AES_128_GCM, key, salt)
 
-    def hand_over(self) -> tuple[int, tuple[str, int]]:
+    def hand_over(self) -> int:
         """Take the socket from the event loop; `take_back` returns it."""
-        transport = self._pair.protocol.transport
-        fd = transport.get_extra_info("socket").fileno()
+        self._transport = self._pair.protocol.transport
+        fd = int(self._transport.get_extra_info("socket").fileno())
         asyncio.get_running_loop()._remove_reader(fd)  # type: ignore[attr-defined]  # the public one refuses
-        return fd, self._pair.remote_addr
+        return fd
 
     def take_back(self) -> None:
-        transport = self._pair.protocol.transport
-        fd = transport.get_extra_info("socket").fileno()
-        asyncio.get_running_loop()._add_reader(fd, transport._read_ready)  # type: ignore[attr-defined]  # the same
+        if not self._transport.is_closing():
+            fd = self._transport.get_extra_info("socket").fileno()
+            asyncio.get_running_loop()._add_reader(fd, self._transport._read_ready)  # type: ignore[attr-defined]  # the same
 
     def feed(self, data: bytes) -> None:
         """STUN, DTLS or RTCP that load.c found."""
@@ -147,7 +148,7 @@ class Publisher(Person):
         await self.pc.until_connected()
 
     def join(self, generator: Generator) -> None:
-        fd, address = self.hand_over()
+        fd, address = self.hand_over(), self._pair.remote_addr
         streams = generator.ffi.new("stream[]", [_stream(self._audio), _stream(self._video)])
         self.number = generator.add_publisher(fd, address, self._keys(sending=True), streams)
 
@@ -171,7 +172,7 @@ class Receiver(Person):
         await self.pc.until_connected()
 
     def join(self, generator: Generator) -> None:
-        fd, _ = self.hand_over()
+        fd = self.hand_over()
         sock = self._pair.protocol.transport.get_extra_info("socket")
         sock.setsockopt(1, 33, RECEIVE_BUFFER)  # SO_RCVBUFFORCE
         self.number = generator.add_receiver(fd, self._keys(sending=False))
