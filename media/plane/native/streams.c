@@ -89,9 +89,9 @@ struct stream *learn(fw *f, struct leg *leg, const struct header *header, double
     leg->learned++;
     if (old != NULL)
         old->layer = NULL;
+    *ssrc = header->ssrc; /* before anything is told of the layer */
     if (old != NULL && !is_rtx)
         layer_restart(f, layer);
-    *ssrc = header->ssrc;
     return stream;
 }
 
