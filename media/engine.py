@@ -102,7 +102,7 @@ class Engine:
 
     def stray(self, port: int, address: Address, data: bytes) -> None:
         """Perhaps of somebody whose address has just changed. Who has been silent longest is asked first."""
-        named = [link for link in self._links.values() if link.rtcp_sender in (b"", data[4:8])]
+        named = [link for link in self._links.values() if link.may_have_sent(data)]
         for link in sorted(named, key=lambda one: one.rtcp_at)[:STRAY_TRIES]:
             if link.on_stray(port, address, data):
                 return

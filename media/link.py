@@ -16,6 +16,7 @@ from media.ice import Agent
 from media.plane.table import Address, Leg
 
 CONNECT_WITHIN = 20.0  # seconds from the answer to the first keys
+RTCP_SENDERS = 32  # a publisher reports for each of its layers and their repetitions
 SILENT_AFTER = 15.0  # seconds without any datagram of a connected peer; browsers check consent every 2.5 to 6
 
 logger = logging.getLogger(__name__)
@@ -35,7 +36,7 @@ class Link:
         self.fingerprints: tuple[tuple[str, str], ...] = ()
         self.leg = Leg(f"{peer}/{name}")
         self.local_ssrc = secrets.randbits(32) or 1
-        self.rtcp_sender = b""  # as the last authentic RTCP named itself; empty: there was none yet
+        self._rtcp_senders: set[bytes] = set()  # SSRCs that authentic RTCP has named itself by
         self.rtcp_at = 0.0
         engine.attach(self.leg, self)
         self.ice = Agent(engine.forwarder, self.leg, self._pair_changed)
@@ -127,8 +128,12 @@ class Link:
         except RtcpError:
             self.drops["bad_rtcp"] += 1
             return
-        self.rtcp_sender, self.rtcp_at = data[4:8], time.monotonic()
+        self._know_sender(data)
         self.take_rtcp(plain)
+
+    def may_have_sent(self, data: bytes) -> bool:
+        """Whether RTCP names itself as this end has, or as nobody has yet."""
+        return not self._rtcp_senders or data[4:8] in self._rtcp_senders
 
     def on_stray(self, port: int, address: Address, data: bytes) -> bool:
         """Whether these keys protected RTCP that came from nowhere known: then its sender is there now."""
@@ -138,7 +143,7 @@ class Link:
             plain = self.dtls.unprotect_rtcp(data)
         except RtcpError:
             return False
-        self.rtcp_sender, self.rtcp_at = data[4:8], time.monotonic()
+        self._know_sender(data)
         self.ice.moved(port, address)
         self.take_rtcp(plain)
         return True
@@ -154,6 +159,11 @@ class Link:
         """The connection stands; `dtls.keys` are there."""
 
     # --- inside -------------------------------------------------------------------------------------
+
+    def _know_sender(self, data: bytes) -> None:
+        self.rtcp_at = time.monotonic()
+        if len(self._rtcp_senders) < RTCP_SENDERS:
+            self._rtcp_senders.add(data[4:8])
 
     async def _shake(self, fingerprints: tuple[tuple[str, str], ...], *, as_server: bool) -> None:
         try:
