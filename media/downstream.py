@@ -6,8 +6,9 @@ RFC 3550 (reports), RFC 4585 and 5104 (NACK, PLI, FIR), draft-alvestrand-rmcat-r
 import struct
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from aiortc.rtp import (
     RTCP_PSFB_APP,
@@ -15,8 +16,6 @@ from aiortc.rtp import (
     RTCP_PSFB_PLI,
     RTCP_RTPFB_NACK,
     RtcpPsfbPacket,
-    RtcpReceiverInfo,
-    RtcpRrPacket,
     RtcpRtpfbPacket,
     RtcpSdesPacket,
     RtcpSenderInfo,
@@ -32,6 +31,49 @@ from media.upstream import CNAME, ntp, parse
 
 WINDOW = 6.0  # seconds over which quality is judged
 ROUND_TRIPS = 600  # remembered for the summary, one a second at most
+
+
+MALFORMED = -1
+REPORTS_AT = {200: 28, 201: 8}  # packet type (SR, RR) -> where its report blocks begin
+FEEDBACK = frozenset({205, 206})
+_BLOCK = struct.Struct("!IIIIII")
+
+
+class Block(NamedTuple):
+    """A report block (RFC 3550, section 6.4.1). Read here: a receiver of thirty slots sends thirty at a time."""
+
+    ssrc: int
+    packets_lost: int
+    highest_sequence: int
+    jitter: int
+    lsr: int
+    dlsr: int
+
+
+def split(data: bytes) -> Iterator[tuple[int, bytes]]:
+    """The packets of a compound with their types; MALFORMED is the last where the framing is broken."""
+    position = 0
+    while position < len(data):
+        if len(data) - position < 8 or data[position] >> 6 != 2:
+            yield MALFORMED, b""
+            return
+        end = position + 4 + 4 * int.from_bytes(data[position + 2 : position + 4], "big")
+        if end > len(data):
+            yield MALFORMED, b""
+            return
+        yield data[position + 1], data[position:end]
+        position = end
+
+
+def blocks(packet: bytes, start: int) -> list[Block]:
+    """As many report blocks as the packet says and has."""
+    end = start + _BLOCK.size * (packet[0] & 0x1F)
+    if end > len(packet):
+        return []
+    return [
+        Block(ssrc, ((lost & 0xFFFFFF) ^ 0x800000) - 0x800000, highest, jitter, lsr, dlsr)
+        for ssrc, lost, highest, jitter, lsr, dlsr in _BLOCK.iter_unpack(packet[start:end])
+    ]
 
 
 @dataclass(slots=True)
@@ -81,23 +123,23 @@ class Downstream:
 
     def rtcp(self, data: bytes) -> bool:
         """A compound of his, decrypted; False when malformed."""
-        packets = parse(data)
         slots = {slot.ssrc: slot for slot in self._leg.slots}
-        reports: list[RtcpReceiverInfo] = []
-        for packet in packets or ():
-            match packet:
-                case RtcpPsfbPacket():
-                    self._payload_feedback(packet, slots)
-                case RtcpRtpfbPacket():
-                    self._losses(packet, slots)
-                case RtcpRrPacket() | RtcpSrPacket():
-                    reports += packet.reports
-                    self.reports += 1
-                case _:
-                    pass  # SDES, BYE: nothing to do
+        reports: list[Block] = []
+        for kind, packet in split(data):
+            if kind in REPORTS_AT:
+                reports += blocks(packet, REPORTS_AT[kind])
+                self.reports += 1
+            elif kind in FEEDBACK:
+                for parsed in parse(packet) or ():
+                    if isinstance(parsed, RtcpPsfbPacket):
+                        self._payload_feedback(parsed, slots)
+                    elif isinstance(parsed, RtcpRtpfbPacket):
+                        self._losses(parsed, slots)
+            elif kind == MALFORMED:
+                return False
         if reports:
             self._reports([report for report in reports if report.ssrc in slots])
-        return packets is not None
+        return True
 
     def moved(self) -> None:
         """Packets go to another address from now on: what was lost before says nothing about it."""
@@ -195,7 +237,7 @@ class Downstream:
         if wanted:
             self._forwarder.retransmit(slot, wanted)
 
-    def _reports(self, reports: list[RtcpReceiverInfo]) -> None:
+    def _reports(self, reports: list[Block]) -> None:
         now = self._clock()
         kinds = {slot.ssrc: slot.kind for slot in self._leg.slots}
         expected = lost = 0
@@ -209,7 +251,7 @@ class Downstream:
         if reports:
             self.downlink.report(max(0, lost) / expected if expected else 0.0, rtt, now)
 
-    def _note(self, report: RtcpReceiverInfo, rate: int, now: float) -> tuple[int, int]:
+    def _note(self, report: Block, rate: int, now: float) -> tuple[int, int]:
         """Remember a block; returns (expected, lost) since the one before."""
         reported = self._reported.setdefault(report.ssrc, Reported())
         step = ((report.highest_sequence - reported.highest + 0x80000000) & 0xFFFFFFFF) - 0x80000000
@@ -224,7 +266,7 @@ class Downstream:
         reported.ever_lost += lost
         return expected, lost
 
-    def _round_trip(self, report: RtcpReceiverInfo) -> float | None:
+    def _round_trip(self, report: Block) -> float | None:
         if not report.lsr:
             return None
         elapsed = ((ntp(self._wall()) >> 16) - report.lsr - report.dlsr) & 0xFFFFFFFF

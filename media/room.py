@@ -28,7 +28,8 @@ Answer = dict[str, object]
 
 BEAT = 0.1  # seconds; transport-wide feedback
 LEVELS = 2  # beats; the rate of `speakers` events
-LOOK = 4  # beats; layers, links, quality
+LOOK = 4  # beats; layers, links
+HEALTH = 8  # beats; quality, one-way audio
 REPORT = 8  # beats; RTCP reports
 IDLE_AFTER = 5.0  # seconds without a packet after which a source has stopped
 IDLE_IMAGE_AFTER = 12.0  # a screen that stands still says little
@@ -381,6 +382,8 @@ class Room:
         self._told(self.stage.balance(now))
         for publisher, source, rids in self.stage.wanted(now):
             self._tell("layers", peer=publisher.peer, source=source.name, wanted=rids)
+        if self._beats % HEALTH:
+            return
         gone = [name for name, peer in self.peers.items() if peer.gone]
         for event in self.health.look(self.peers, gone, self._late, now):
             self._tell(**event)

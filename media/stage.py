@@ -16,9 +16,10 @@ from media.speakers import Speakers, Voices
 from media.upstream import Upstream
 
 BALANCE_EVERY = 0.4  # seconds, or so
+CONTENT_FOR = 2.0  # seconds for which a receiver who gets all he wishes is left alone
 UNWANTED_FOR = 5.0  # seconds a layer is of no use to anybody before its publisher is told
 PATIENCE = 3.0  # seconds a link must be too narrow before the lowest layer yields too
-REPAIR_AT = (0.01, 0.08)  # loss from which every voice packet repeats one, two earlier frames
+REPAIR_AT = (0.01, 0.04)  # loss from which every voice packet repeats one, two earlier frames
 REPAIR_FOR = 15.0  # seconds without such loss after which it does no longer
 
 Row = dict[str, str | None]
@@ -48,6 +49,8 @@ class Receiver:
     repair: int = 0
     lossy_at: float = -1e9
     narrow_since: float | None = None
+    content_until: float = 0.0
+    content_with: tuple[float, int] = (0.0, 0)  # estimate, shed
     _bytes: tuple[float, int] | None = None
 
     def tile(self, slot: Slot) -> Tile:
@@ -245,19 +248,21 @@ class Stage:
         """Every BALANCE_EVERY, after `refresh`: measure, share anew, try; returns those whose slots have changed."""
         layers = chain.from_iterable(p.upstream.layers() for p in self.publishers.values())
         self._rates.measure(layers, now)
+        owners = {feed.source: feed for feed in self.feeds()}
         changed = []
         for receiver in self.receivers.values():
+            downlink = receiver.downstream.downlink
             rate = receiver.rate(now)
             if rate is not None:
-                receiver.downstream.downlink.sent(rate, now)
+                downlink.sent(rate, now)
             self._repair(receiver, now)
-            if self._rebalance(receiver, now):
+            content = now < receiver.content_until and receiver.content_with == (downlink.estimate, self.shed)
+            if (downlink.trying or not content) and self._rebalance(receiver, owners, now):
                 changed.append(receiver)
         return changed
 
-    def _rebalance(self, receiver: Receiver, now: float) -> bool:
+    def _rebalance(self, receiver: Receiver, owners: dict[Source, Feed], now: float) -> bool:
         before = receiver.told
-        owners = {feed.source: feed for feed in self.feeds()}
         slots = receiver.slots("video")
         placed = {slot: owners.get(slot.source) if slot.source else None for slot in slots}
         ranking = rank([feed for feed in placed.values() if feed is not None], self.speakers.spoke_at)
@@ -266,6 +271,9 @@ class Stage:
         if result.better is not None and downlink.may_try(now):
             downlink.begin_try(result.better, now)
             result = self._layer(receiver, placed, ranking, now)
+        if result.better is None and not receiver.paused:
+            receiver.content_until = now + CONTENT_FOR
+            receiver.content_with = (downlink.estimate, self.shed)
         wished = result.better if result.better is not None else result.cost
         self._forwarder.budget(receiver.leg, downlink.budget(wished))
         receiver.told = self.rows(receiver)

@@ -17,7 +17,8 @@ from aiortc.rtp import (
 )
 
 from media.bandwidth import START
-from media.downstream import Downstream
+from media.downstream import REPORTS_AT, Downstream, split
+from media.downstream import blocks as read_blocks
 from media.plane.table import Layer, Slot, Source
 from media.repair import pack_nack, pack_pli
 from media.twcc import MAX_STATUSES
@@ -321,6 +322,31 @@ def test_reports_of_a_receiver_give_loss_jitter_and_round_trip():
     assert boris.downstream.voice_packets() == (100, 10)
     assert boris.downstream.received(slot) == 1100
     assert boris.downstream.downlink.loss == pytest.approx(0.1)
+
+
+def test_a_compound_is_read_block_by_block():
+    blocks = [RtcpReceiverInfo(7 + n, 0, -5 + n, 1000 + n, n, n, n) for n in range(31)]
+    info = RtcpSenderInfo(0, 0, 0, 0)
+    data = bytes(RtcpRrPacket(ssrc=1, reports=blocks[:20])) + bytes(
+        RtcpSrPacket(ssrc=1, sender_info=info, reports=blocks[20:])
+    )
+    read = [block for kind, packet in split(data) for block in read_blocks(packet, REPORTS_AT[kind])]
+    assert [(b.ssrc, b.packets_lost, b.highest_sequence, b.jitter, b.lsr, b.dlsr) for b in read] == [
+        (b.ssrc, b.packets_lost, b.highest_sequence, b.jitter, b.lsr, b.dlsr) for b in blocks
+    ]
+
+
+@pytest.mark.parametrize("cut", range(1, 32))
+def test_a_compound_that_is_cut_short_is_refused(cut: int):
+    traffic = Traffic()
+    boris = Receiver(traffic)
+    whole = bytes(RtcpRrPacket(ssrc=1, reports=[RtcpReceiverInfo(7, 0, 0, 0, 0, 0, 0)]))
+    assert len(whole) == 32
+    assert boris.downstream.rtcp(whole)
+    assert not boris.downstream.rtcp(whole[:cut])
+    assert not boris.downstream.rtcp(whole + whole[:cut])
+    liar = bytes([whole[0] | 0x1F]) + whole[1:]
+    assert boris.downstream.rtcp(liar)
 
 
 def test_what_a_receiver_reported_long_ago_is_not_his_quality():
