@@ -13,7 +13,10 @@ from bench.media.generator import Numbers
 from bench.media.relay import Relay, cpu_seconds
 from bench.media.rows import Sheet, median
 
-WARM, WINDOW = 1.2, 2.5  # the first reports of receivers come within a second: until then the relay sends carefully
+WARM, WINDOW = (
+    1.2,
+    2.5,
+)  # the first reports of receivers come within a second: until then the relay sends carefully
 TOO_LATE = 0.05  # share of packets the generator itself sent late: the machine was busy, the window is void
 AGAIN = 2  # windows repeated for that, at most
 CALIBRATION = bytes(16 << 20)
