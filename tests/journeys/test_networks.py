@@ -193,7 +193,6 @@ async def test_an_address_that_changes_every_half_minute_is_followed_every_time(
             silences.append(float(await doctor.window.evaluate("globalThis.longest()")))
             print(f"  nothing was heard for {silences[-1]:.2f} s", flush=True)
             await doctor.concealed(22)
-        quiet = silences.pop(0)  # what bots and machine are silent for with nothing changed
-        assert statistics.median(silences) - quiet < SILENCE_WITHIN
+        assert statistics.median(silences[1:]) < SILENCE_WITHIN, "the first is without a change"
         await doctor.everybody_is_seen()
         assert await doctor.connections() == made
