@@ -28,7 +28,7 @@ OPENSSL_HEADER = "/usr/include/openssl/evp.h"
 PYTHON_HEADER = sysconfig.get_paths()["include"] + "/Python.h"
 
 # What stays out of reach -> Debian packages it needs -> programs, folders or files that show they are there.
-OPTIONAL = {
+OPTIONAL: dict[str, dict[str, tuple[str, ...]]] = {
     "consilium demo; проверка пакета / package verification": {"openssl": ("openssl",)},
     "быстрая пересылка видео, идёт медленная / fast forwarding of video, a slow one serves": {
         "gcc": ("gcc", "cc"),
@@ -36,7 +36,7 @@ OPTIONAL = {
         "python3-dev": (PYTHON_HEADER,),
     },
 }
-TEST_PARTS = {
+TEST_PARTS: dict[str, tuple[tuple[str, ...], str]] = {
     "chromium": (("chromium",), "needs_chromium"),
     "firefox-esr": (("firefox-esr", "firefox"), "needs_firefox"),
     "postgresql": (("/usr/lib/postgresql",), "needs_postgres"),
