@@ -33,17 +33,6 @@ class Voice(Media):
         super().__init__(ask, number, video=False)
         self._talking: asyncio.Task[None] | None = None
 
-    async def start(self) -> None:
-        made = self._connection(), self._connection()
-        try:
-            await asyncio.gather(self._send(made[0]), self._receive(made[1]))
-        except BaseException:
-            self._end(made)
-            raise
-        self.stages["answered"] = asyncio.get_running_loop().time()
-        self._end(self._connections)
-        self._connections = made
-
     async def close(self) -> None:
         if self._talking is not None:
             self._talking.cancel()

@@ -133,7 +133,7 @@ class Media:
 
     async def start(self) -> None:
         """Both directions at once; raises what the server refused with, both closed."""
-        made = _connection(), _connection()
+        made = self._connection(), self._connection()
         try:
             _, (epoch, slots) = await asyncio.gather(self._send(made[0]), self._receive(made[1]))
         except BaseException:
@@ -205,6 +205,9 @@ class Media:
     def senders(self, seat: str) -> set[int]:
         """Numbers of those whose picture or tone was mostly received under this seat's name."""
         return {counter.most_common(1)[0][0] for counter in (self.seen[seat], self.heard[seat]) if counter}
+
+    def _connection(self) -> RTCPeerConnection:
+        return _connection()
 
     def _unsure(self, seat: str) -> bool:
         return seat not in self.heard_again or sum(self.heard[seat].values()) < ENOUGH
