@@ -66,9 +66,10 @@ class Sheet:
         self._rows: dict[str, dict[str, object]] = {}
         self._runs: dict[str, object] = json.loads(RUNS.read_text()) if go_on and RUNS.exists() else {}
         earlier = json.loads(OUTPUT.read_text()) if go_on and OUTPUT.exists() else []
+        known = {row["measure"]: row for row in earlier}
         for name, target in TARGETS.items():
             self.missing(name, "not measured yet")
-            self._rows[name] |= next((row for row in earlier if row["measure"] == target.measure), {})
+            self._rows[name] = known.get(target.measure, self._rows[name])
 
     def put(self, name: str, value: float, extra: Mapping[str, object], *, also: bool = True) -> None:
         """A value; `also`: what else the row demands."""
