@@ -12,7 +12,7 @@ from bench.media.rows import Sheet, median
 
 LOSSLESS = 1e-4
 WINDOW = 2.5
-SPEEDS = (8, 10.5, 12, 13.5, 15, 17, 19)  # of the trace; ten is about 195 000 packets/s to the receivers
+SPEEDS = (8, 10.5, 12, 13.5, 15, 17, 19, 21)  # of the trace; ten is about 195 000 packets/s to the receivers
 MEETING = Load("4x10", 1, 4, 10, 1)
 STALL_ROUNDS = 3
 REALTIME: dict[str, Mapping[str, str]] = {

@@ -11,6 +11,7 @@ from bench.media.rows import Sheet, median
 
 PERSONS = 15
 JOINS = 12
+IDLE = 0.5  # seconds
 SETTLE = 0.25  # seconds after "connected" that still count as the join
 FIRST, ALL = 8, 48  # participants: those before FIRST pay for what is loaded once
 ROOM_OF = 4
@@ -35,29 +36,25 @@ async def _joins(relay: Relay) -> list[float]:
     publishers = [Publisher(relay, room, f"p{number}", "AES-GCM") for number in range(PERSONS)]
     for publisher in publishers:
         await publisher.connect()
-    idle = await _idle(relay)
-    costs = [await _join(relay, room, f"s{number}", idle) for number in range(JOINS)]
+    await asyncio.sleep(1.0)  # what follows their coming is over
+    costs = [await _join(relay, room, f"s{number}") for number in range(JOINS)]
     for publisher in publishers:
         await publisher.close()
     await relay.close_room(room)
     return costs
 
 
-async def _idle(relay: Relay) -> float:
-    """CPU seconds a second when nobody comes."""
-    await asyncio.sleep(0.5)
-    before = cpu_seconds(relay.pid)
-    await asyncio.sleep(1.0)
-    return cpu_seconds(relay.pid) - before
-
-
-async def _join(relay: Relay, room: str, name: str, idle: float) -> float:
+async def _join(relay: Relay, room: str, name: str) -> float:
+    """Less what the relay uses in as long a time just before, when nobody comes."""
     receiver = Receiver(relay, room, name, "AES-GCM")
     loop = asyncio.get_running_loop()
+    begun = cpu_seconds(relay.pid)
+    await asyncio.sleep(IDLE)
     before, started = cpu_seconds(relay.pid), loop.time()
     await receiver.connect(PERSONS)
     await asyncio.sleep(SETTLE)
-    spent = cpu_seconds(relay.pid) - before - idle * (loop.time() - started)
+    idle = (before - begun) / IDLE * (loop.time() - started)
+    spent = cpu_seconds(relay.pid) - before - idle
     await receiver.close()
     await asyncio.sleep(SETTLE)
     return spent * 1e3
