@@ -93,6 +93,7 @@ async def test_every_room_command_is_refused_before_admission_and_nothing_change
         "request": str(uuid4()), "document": str(uuid4()), "seat": str(uuid4()), "layout": "vote", "item": str(uuid4()),
         "outcome": "decided", "text": "x", "wording": "x", "resolution": str(uuid4()), "revision": 0,
         "ballot": str(uuid4()), "choice": "for", "digest": "0" * 64, "reason": "x", "protocol": str(uuid4()), "update": "AAAA",
+        "ground": "x", "agrees": True,
     }  # fmt: skip
     for name in sorted(ROOM - {"room.enter", "room.leave"}):
         code = await member.refused(name, **samples)
