@@ -18,6 +18,7 @@ WARM, WINDOW = (
     2.5,
 )  # the first reports of receivers come within a second: until then the relay sends carefully
 TOO_LATE = 0.05  # share of packets the generator itself sent late: the machine was busy, the window is void
+MORE = 2  # rounds of the load that five rows are taken from
 AGAIN = 2  # windows repeated for that, at most
 CALIBRATION = bytes(16 << 20)
 
@@ -149,7 +150,7 @@ def steal() -> int:
 async def measure(sheet: Sheet, ours: Relay, python: Relay, januses: Sequence[Relay], rounds: int) -> None:
     """Rows large, small, cm, p50, p99, python."""
     stolen = steal()
-    found = await interleaved([ours, *januses, python], LARGE, rounds)
+    found = await interleaved([ours, *januses, python], LARGE, rounds + MORE)
     sheet.keep("8x15", [[asdict(r) for r in results] for results in found])
     rivals = slice(1, 1 + len(januses))
     _ratio(sheet, "large", found, rivals)
