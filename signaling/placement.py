@@ -87,6 +87,8 @@ class Placements:
         self._leased: set[str] = set()
         self._recent: list[tuple[float, str, int]] = []
         self._probes: dict[UUID, str] = {}
+        self._tested: set[UUID] = set()  # probes that have published in their present room
+        self._probing = asyncio.Lock()
         self._lock = asyncio.Lock()
         self._wake = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -160,21 +162,31 @@ class Placements:
 
     async def request_probe(self, probe: UUID, op: str, **fields: Any) -> Message:
         """The same for somebody's own echo room: on any worker, under epoch 1, in no table."""
-        worker = self._probes.get(probe)
-        if worker is None or not self._reached(worker):
-            worker = self._choose(1)
-        client = self.client(worker)
-        room = f"{PROBE}{probe}"
         try:
-            if self._probes.get(probe) != worker or op == "publish.offer":
-                await client.request("room.close", room=room, epoch=1, reason="again")
-                await client.request("room.open", room=room, epoch=1, echo=True)
-                self._probes[probe] = worker
-            return await client.request(op, room=room, epoch=1, **fields)
+            async with self._probing:  # both directions may ask at once
+                client = await self._probe_room(probe, again=op == "publish.offer")
+            return await client.request(op, room=f"{PROBE}{probe}", epoch=1, **fields)
         except MediaError as error:
             raise _told(error) from error
 
+    async def _probe_room(self, probe: UUID, *, again: bool) -> MediaClient:
+        """The worker with the echo room, made anew for the second test of a session."""
+        worker = self._probes.get(probe)
+        known = worker is not None and self._reached(worker)
+        if worker is None or not known:
+            worker = self._choose(1)
+        client, room = self.client(worker), f"{PROBE}{probe}"
+        if not known or (again and probe in self._tested):
+            self._tested.discard(probe)
+            await client.request("room.close", room=room, epoch=1, reason="again")
+            await client.request("room.open", room=room, epoch=1, echo=True)
+            self._probes[probe] = worker
+        if again:
+            self._tested.add(probe)
+        return client
+
     async def close_probe(self, probe: UUID) -> None:
+        self._tested.discard(probe)
         worker = self._probes.pop(probe, None)
         if worker is None or not self._reached(worker):
             return
