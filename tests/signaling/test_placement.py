@@ -375,3 +375,21 @@ async def test_a_worker_that_comes_back_learns_which_rooms_moved_away(site):
     client = site.clients[-2]
     with pytest.raises(Exception, match="epoch 2"):
         await client.request("room.open", room=str(room), epoch=1)
+
+
+async def test_both_directions_of_the_test_before_the_meeting_may_ask_in_any_order(site):
+    await site.start(1)
+    placements = await site.signaling(1)
+    probe, asked = uuid4(), {"peer": "me", "audio": 1, "video": 1}
+    await placements.request_probe(probe, "subscribe.open", **asked)
+    offer = {"peer": "me", "sdp": "v=0", "sources": {}, "may": []}
+    with pytest.raises(Conflict):
+        await placements.request_probe(probe, "publish.offer", **offer)
+    rooms = (await placements.client(site.address(1)).request("stats"))["rooms"]
+    assert list(rooms[f"probe-{probe}"]["peers"]) == ["me"]
+
+    # A second test of the same session begins in a room of its own.
+    with pytest.raises(Conflict):
+        await placements.request_probe(probe, "publish.offer", **offer)
+    rooms = (await placements.client(site.address(1)).request("stats"))["rooms"]
+    assert list(rooms[f"probe-{probe}"]["peers"]) == []
