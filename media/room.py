@@ -167,7 +167,11 @@ class Room:
         for peer in self.peers.values():
             if peer.publish is not None:
                 peer.publish.record(self._recorder_of(peer.id))
-        return {"bytes": self._recorder.bytes_proved(), "behind": round(self._recorder.behind(), 1)}
+        return {
+            "bytes": self._recorder.bytes_proved(),
+            "behind": round(self._recorder.behind(), 1),
+            "recorder": self._recorder.folder.name,
+        }
 
     def _recorder_of(self, name: str) -> Recorder | None:
         return self._recorder if name in self._consenting else None

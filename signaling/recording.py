@@ -51,7 +51,7 @@ class Recordings:
         self._sessions = sessions
         self._placements = placements
         self._emit = emit
-        self._on: set[UUID] = set()  # rooms told to record
+        self._on: dict[UUID, object] = {}  # rooms told to record, and which recorder answered last
         self._ill: dict[UUID, str] = {}  # rooms whose gap this server has written down, and its reason
         self._wake = asyncio.Event()
         self._events: asyncio.Queue[Message] = asyncio.Queue(WAITING)
@@ -110,8 +110,8 @@ class Recordings:
         wished = await self._calls.run(self._running, rooms) if rooms else {}
         for room, seats in wished.items():
             await self._record(room, seats)
-        for room in self._on - wished.keys():
-            self._on.discard(room)
+        for room in self._on.keys() - wished.keys():
+            self._on.pop(room)
             self._ill.pop(room, None)
             await self._tell(room, on=False)
 
@@ -133,10 +133,13 @@ class Recordings:
         return found
 
     async def _record(self, room: UUID, seats: list[str]) -> None:
-        self._on.add(room)
+        before = self._on.setdefault(room, None)
         answer = await self._tell(room, on=True, peers=seats)
         behind = answer.get("behind") if answer else None
         if isinstance(behind, (int, float)) and behind < ALARM_AFTER:
+            self._on[room] = answer.get("recorder")
+            if before not in {None, self._on[room]}:  # another one than before: what lay between is missing
+                await self._health(room, "worker")
             await self._health(room, "")
             proof = {"bytes": answer.get("bytes"), "at": now().isoformat()}
             await self._emit("recording.health", proof, room)

@@ -148,6 +148,7 @@ async def test_a_doctor_takes_part_across_a_bad_network(tmp_path):
         made = await doctor.connections()
         quiet = await doctor.concealed(5)
         doctor.link.set(Conditions(delay_ms=10, loss=0.05))
+        await doctor.concealed(5)  # redundancy begins when the first reports have told of the loss
         share = await doctor.concealed(5) - quiet
         doctor.link.set(Conditions(delay_ms=10))
         doctor.link.rebind()
