@@ -55,8 +55,6 @@ _TABLES = [
     "placements",
     "outbox",
     "organisations",
-    "media_summaries",
-    "media_leases",
     "journal_heads",
     "journal",
     "counters",
@@ -145,29 +143,6 @@ def _create():
         op.f("ix_journal_heads_organisation_id"), "journal_heads", ["organisation_id"], unique=False
     )
     op.create_table(
-        "media_leases",
-        sa.Column("worker", sa.Text(), nullable=False),
-        sa.Column("server", sa.Text(), nullable=False),
-        sa.Column("boot", sa.Text(), nullable=False),
-        sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
-        sa.PrimaryKeyConstraint("worker", "server", name=op.f("pk_media_leases")),
-    )
-    op.create_table(
-        "media_summaries",
-        sa.Column(
-            "id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False
-        ),
-        sa.Column("consilium_id", sa.Uuid(), nullable=False),
-        sa.Column("seat_id", sa.Uuid(), nullable=False),
-        sa.Column("digest", sa.Text(), nullable=False),
-        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
-        sa.Column("data", sa.JSON().with_variant(postgresql.JSONB(), "postgresql"), nullable=False),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_media_summaries")),
-    )
-    op.create_index("ix_media_summaries_at", "media_summaries", ["at"], unique=False)
-    op.create_index("ix_media_summaries_consilium", "media_summaries", ["consilium_id"], unique=False)
-    op.create_index("uq_media_summaries_digest", "media_summaries", ["digest"], unique=True)
-    op.create_table(
         "organisations",
         sa.Column("id", sa.Uuid(), nullable=False),
         sa.Column("oid", sa.Text(), nullable=False),
@@ -211,7 +186,6 @@ def _create():
         "placements",
         sa.Column("room_id", sa.Uuid(), nullable=False),
         sa.Column("worker", sa.Text(), nullable=False),
-        sa.Column("holder", sa.Text(), nullable=False),
         sa.Column("epoch", sa.Integer(), nullable=False),
         sa.Column("at", sa.DateTime(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("room_id", name=op.f("pk_placements")),

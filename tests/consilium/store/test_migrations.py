@@ -1,8 +1,10 @@
 """The database gets its newest shape from any start, goes back, and is what tables.py says."""
 
+import hashlib
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 import sqlalchemy as sa
@@ -88,3 +90,26 @@ def test_head_is_the_last_revision(tmp_path: Path) -> None:
         scripts = ScriptDirectory.from_config(migrations.config(connection))
     assert scripts.get_heads() == [migrations.HEAD]
     made.close()
+
+
+def test_rooms_placed_before_the_leases_are_kept_and_held_by_nobody(empty: Store) -> None:
+    room = uuid4().hex
+    migrations.upgrade(empty.engine, "0001")
+    with empty.engine.connect() as plain, plain.execution_options(writes=True).begin():
+        row = f"INSERT INTO placements (room_id, worker, epoch, at) VALUES ('{room}', 'media-1', 7, '2026-11-23')"
+        plain.execute(sa.text(row))
+    empty.migrate()
+    with empty.engine.connect() as connection:
+        found = connection.execute(sa.text("SELECT worker, holder, epoch FROM placements")).all()
+    assert [tuple(one) for one in found] == [("media-1", "", 7)]
+    empty.close()
+
+
+GIVEN_OUT = {"0001_first.py": "114a8a4dd4a96eed473eaff4693099c00916f0d2b56007daa4bc9f97745f4a2f"}
+"""Steps that somebody's database has taken: what changes afterwards is a step of its own."""
+
+
+@pytest.mark.parametrize("name", GIVEN_OUT)
+def test_a_step_that_was_given_out_is_not_edited(name: str) -> None:
+    step = Path(migrations.__file__).parent / "versions" / name
+    assert hashlib.sha256(step.read_bytes()).hexdigest() == GIVEN_OUT[name]

@@ -1,16 +1,42 @@
-"""Recordings of a meeting: consent, gaps, files.
+"""Recordings of a meeting: consent, gaps, files; leases of media workers and what they tell of everybody's media.
 
 Revision ID: 0002
 """
 
 import sqlalchemy as sa
 from alembic import op
+from sqlalchemy.dialects import postgresql
 
 revision = "0002"
 down_revision = "0001"
 
 
 def upgrade():
+    op.create_table(
+        "media_leases",
+        sa.Column("worker", sa.Text(), nullable=False),
+        sa.Column("server", sa.Text(), nullable=False),
+        sa.Column("boot", sa.Text(), nullable=False),
+        sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("worker", "server", name=op.f("pk_media_leases")),
+    )
+    op.create_table(
+        "media_summaries",
+        sa.Column(
+            "id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False
+        ),
+        sa.Column("consilium_id", sa.Uuid(), nullable=False),
+        sa.Column("seat_id", sa.Uuid(), nullable=False),
+        sa.Column("digest", sa.Text(), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("data", sa.JSON().with_variant(postgresql.JSONB(), "postgresql"), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_media_summaries")),
+    )
+    with op.batch_alter_table("media_summaries", schema=None) as batch_op:
+        batch_op.create_index("ix_media_summaries_at", ["at"], unique=False)
+        batch_op.create_index("ix_media_summaries_consilium", ["consilium_id"], unique=False)
+        batch_op.create_index("uq_media_summaries_digest", ["digest"], unique=True)
+
     op.create_table(
         "recordings",
         sa.Column("id", sa.Uuid(), nullable=False),
@@ -168,8 +194,17 @@ def upgrade():
         batch_op.create_index("ix_recording_segments_consilium_id", ["consilium_id"], unique=False)
         batch_op.create_index("uq_recording_segments_file", ["file"], unique=True)
 
+    with op.batch_alter_table("placements", schema=None) as batch_op:
+        # Nobody holds a room from before: it is placed anew, under the next epoch.
+        batch_op.add_column(sa.Column("holder", sa.Text(), nullable=False, server_default=""))
+    with op.batch_alter_table("placements", schema=None) as batch_op:
+        batch_op.alter_column("holder", server_default=None)
+
 
 def downgrade():
+    with op.batch_alter_table("placements", schema=None) as batch_op:
+        batch_op.drop_column("holder")
+
     with op.batch_alter_table("recording_segments", schema=None) as batch_op:
         batch_op.drop_index("uq_recording_segments_file")
         batch_op.drop_index("ix_recording_segments_consilium_id")
@@ -198,3 +233,10 @@ def downgrade():
         batch_op.drop_index(batch_op.f("ix_recordings_consilium_id"))
 
     op.drop_table("recordings")
+    with op.batch_alter_table("media_summaries", schema=None) as batch_op:
+        batch_op.drop_index("uq_media_summaries_digest")
+        batch_op.drop_index("ix_media_summaries_consilium")
+        batch_op.drop_index("ix_media_summaries_at")
+
+    op.drop_table("media_summaries")
+    op.drop_table("media_leases")
