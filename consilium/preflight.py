@@ -24,6 +24,9 @@ FREE_MEGABYTES = 1500
 FREE_MEGABYTES_ONCE_BUILT = 100
 SYSTEM_PATH = "/usr/bin:/usr/sbin:/usr/local/bin:/sbin"
 
+# Debian keeps libraries in a folder named after the machine's kind.
+_LIBRARIES = "/usr/lib/" + str(sysconfig.get_config_var("MULTIARCH"))
+LIBRARY_FOLDERS = (_LIBRARIES, _LIBRARIES + "/engines-3", "/usr/lib64", "/usr/lib64/engines-3")
 OPENSSL_HEADER = "/usr/include/openssl/evp.h"
 PYTHON_HEADER = sysconfig.get_paths()["include"] + "/Python.h"
 
@@ -35,6 +38,13 @@ OPTIONAL: dict[str, dict[str, tuple[str, ...]]] = {
         "libssl-dev": (OPENSSL_HEADER,),
         "python3-dev": (PYTHON_HEADER,),
     },
+    "копия протокола в PDF/A / the protocol's copy as PDF/A": {
+        "libpango-1.0-0": ("libpango-1.0.so.0",),
+        "libpangoft2-1.0-0": ("libpangoft2-1.0.so.0",),
+        "libharfbuzz-subset0": ("libharfbuzz-subset.so.0",),
+        "fonts-dejavu-core": ("/usr/share/fonts/truetype/dejavu/DejaVuSans.ttf",),
+    },
+    "подписи по ГОСТ / GOST signatures": {"libengine-gost-openssl": ("gost.so",)},
 }
 TEST_PARTS: dict[str, tuple[tuple[str, ...], str]] = {
     "chromium": (("chromium",), "needs_chromium"),
@@ -43,6 +53,14 @@ TEST_PARTS: dict[str, tuple[tuple[str, ...], str]] = {
     "redis-server": (("redis-server",), "needs_redis"),
     "coturn": (("turnserver",), "needs_coturn"),
     "openssl": (("openssl",), "needs_openssl"),
+    "libengine-gost-openssl": (("gost.so",), "needs_gost"),
+    "softhsm2": (("softhsm2-util",), "needs_softhsm"),
+    "libpango-1.0-0": (("libpango-1.0.so.0",), "needs_pdf"),
+    "libpangoft2-1.0-0": (("libpangoft2-1.0.so.0",), "needs_pdf"),
+    "libharfbuzz-subset0": (("libharfbuzz-subset.so.0",), "needs_pdf"),
+    "fonts-dejavu-core": (("/usr/share/fonts/truetype/dejavu/DejaVuSans.ttf",), "needs_pdf"),
+    "default-jre-headless": (("java",), "needs_java"),
+    "libbcpkix-java": (("/usr/share/java/bcpkix.jar",), "needs_java"),
     "gcc": (("gcc",), "needs_compiler"),
     "libssl-dev": ((OPENSSL_HEADER,), "needs_compiler"),
     "python3-dev": ((PYTHON_HEADER,), "needs_compiler"),
@@ -143,9 +161,17 @@ def install(packages: list[str]) -> None:
 
 
 def found(signs: tuple[str, ...]) -> bool:
-    """Whether one of these is a program on PATH or in the system's folders, or an existing path from the root."""
-    path = os.environ.get("PATH", "") + ":" + SYSTEM_PATH
-    return any(Path(one).exists() if one.startswith("/") else shutil.which(one, path=path) for one in signs)
+    """Whether one of these is there: a path from the root, a library, a program on PATH or in the system's folders."""
+    return any(present(one) for one in signs)
+
+
+def present(sign: str) -> bool:
+    """One sign: what names a `.so` is looked for in the folders of libraries."""
+    if sign.startswith("/"):
+        return Path(sign).exists()
+    if ".so" in sign:
+        return any((Path(folder) / sign).exists() for folder in LIBRARY_FOLDERS)
+    return bool(shutil.which(sign, path=os.environ.get("PATH", "") + ":" + SYSTEM_PATH))
 
 
 def say(text: str) -> None:

@@ -45,8 +45,8 @@ log = logging.getLogger(__name__)
 # Kind of row -> where its handler lives; imported when the first such row is run.
 HANDLERS: dict[str, str] = {
     "protocol.seal": "consilium.sealing:seal_protocol",
-    "protocol.file": "consilium.sealing:file_protocol",
-    "filing.check": "consilium.sealing:check_filing",
+    "protocol.file": "consilium.registering:file_protocol",
+    "filing.check": "consilium.registering:check_filing",
     "anchor.write": "consilium.store.verify:write_anchors",
     "store.sweep": "consilium.tasks:sweep",
 }

@@ -12,6 +12,7 @@ from pathlib import Path
 import ifaddr
 import pytest
 
+from consilium import preflight
 from consilium.settings import Settings
 from tests import services
 
@@ -29,6 +30,11 @@ def official_files() -> Path | None:
     return folder if (folder / "nsi").is_dir() else None
 
 
+def library(name: str) -> str | None:
+    """The name, where this machine has the library."""
+    return name if preflight.present(name) else None
+
+
 def compiler() -> str | None:
     """gcc, where it has the headers that the compiled forwarder includes."""
     return services.program("gcc") if Path("/usr/include/openssl/evp.h").exists() else None
@@ -42,6 +48,16 @@ PARTS: dict[str, tuple[Callable[[], object], str]] = {
     "needs_redis": (lambda: services.program("redis-server"), "apt install redis-server"),
     "needs_coturn": (lambda: services.program("turnserver"), "apt install coturn"),
     "needs_openssl": (lambda: services.program("openssl"), "apt install openssl"),
+    "needs_gost": (lambda: library("gost.so"), "apt install libengine-gost-openssl"),
+    "needs_softhsm": (lambda: services.program("softhsm2-util"), "apt install softhsm2"),
+    "needs_pdf": (
+        lambda: library("libpangoft2-1.0.so.0"),
+        "apt install libpango-1.0-0 libpangoft2-1.0-0 libharfbuzz-subset0 fonts-dejavu-core",
+    ),
+    "needs_java": (
+        lambda: services.program("java") if preflight.present("/usr/share/java/bcpkix.jar") else None,
+        "apt install default-jre-headless libbcpkix-java",
+    ),
     "needs_compiler": (compiler, "apt install gcc libssl-dev python3-dev"),
     "needs_semd": (official_files, "set CONSILIUM_SEMD_DIR to the folder with nsi/ and guides/"),
 }

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from consilium.commands import Command
-from consilium.handlers import decision, directory, meeting, protocol, recording, requests, schedule
+from consilium.handlers import decision, directory, meeting, protocol, recording, requests, schedule, signing
 
 if TYPE_CHECKING:
     from consilium.context import Context
@@ -20,5 +20,6 @@ HANDLERS: dict[type[Command], Handler] = {
     **meeting.HANDLERS,
     **decision.HANDLERS,
     **protocol.HANDLERS,
+    **signing.HANDLERS,
     **recording.HANDLERS,
 }

@@ -11,7 +11,7 @@ import pytest
 from lxml import etree
 
 from consilium import commands as c
-from consilium import demo, drafts, sealing
+from consilium import demo, drafts, registering, sealing
 from consilium.actor import SYSTEM
 from consilium.errors import Conflict, ConsiliumError, NotFound
 from consilium.filing.callback import CallbackResult
@@ -407,7 +407,7 @@ def test_a_commissions_protocol_is_sealed_and_stays_with_the_organisation(world:
     sealing.seal_protocol(world.parts, {"protocol": str(protocol.id)})
     sealed = world.protocol(protocol.id)
     assert (sealed.status, sealed.filing) == (ProtocolStatus.SEALED, FilingStatus.NONE)
-    assert sealing.file_protocol(world.parts, {"protocol": str(protocol.id)}) is None
+    assert registering.file_protocol(world.parts, {"protocol": str(protocol.id)}) is None
 
 
 # --- filing ---------------------------------------------------------------------------------------
@@ -431,7 +431,7 @@ def tell(world: World, protocol: Protocol, step: str, **more) -> dict:
 def answered(world: World, protocol: Protocol, answer, message: str = "m1") -> dict:
     assert protocol.document_id is not None
     result = CallbackResult(local_uid=protocol.document_id, message_id=message, answer=answer)
-    return sealing.registry_answered(world.service, result)
+    return registering.registry_answered(world.service, result)
 
 
 FAULT = RegistryError(code="INVALID_DOCTOR_NAME", number=107, message="ФИО")
@@ -448,7 +448,7 @@ def test_an_answer_about_a_foreign_document_is_not_found(shared: World):
         local_uid=uuid4(), message_id="m", answer=Registered(emdr_id=NUMBER, at=shared.now)
     )
     with pytest.raises(NotFound):
-        sealing.registry_answered(shared.service, result)
+        registering.registry_answered(shared.service, result)
 
 
 def test_a_registration_ends_with_a_number_on_protocol_and_case(shared: World, sealed):
@@ -462,7 +462,7 @@ def test_a_registration_ends_with_a_number_on_protocol_and_case(shared: World, s
     assert shared.case(protocol.case_id).status is CaseStatus.REGISTERED
     assert shared.journal("protocol", protocol.id)[-2:] == ["FilingAcknowledged", "ProtocolRegistered"]
     assert shared.journal("case", protocol.case_id)[-1] == "CaseRegistered"
-    assert sealing.file_protocol(shared.parts, {"protocol": str(protocol.id)}) is None
+    assert registering.file_protocol(shared.parts, {"protocol": str(protocol.id)}) is None
 
 
 def test_an_answer_faster_than_its_acknowledgement_counts_and_a_second_one_changes_nothing(
@@ -497,19 +497,19 @@ def test_a_rejection_is_kept_in_its_codes_and_may_be_sent_again_by_a_registrar(s
 def test_an_unreachable_registry_is_tried_again_later(shared: World, sealed):
     """Nothing listens on the demonstration's registry port here."""
     protocol = sealed()
-    moment = sealing.file_protocol(shared.parts, {"protocol": str(protocol.id)})
+    moment = registering.file_protocol(shared.parts, {"protocol": str(protocol.id)})
     found = shared.protocol(protocol.id)
     assert (found.filing, found.filing_message) == (FilingStatus.QUEUED, "registry_unavailable")
     assert moment == found.filing_next_try
     assert moment is not None
     assert moment > shared.now
     assert shared.journal("protocol", protocol.id)[-1] == "FilingDelayed"
-    assert sealing.file_protocol(shared.parts, {"protocol": str(protocol.id)}) == moment
+    assert registering.file_protocol(shared.parts, {"protocol": str(protocol.id)}) == moment
 
 
 def test_what_the_registry_is_told_is_read_from_the_frozen_bytes(shared: World, sealed):
     protocol = sealed()
-    filing = sealing.filing_of(shared.parts, protocol)
+    filing = registering.filing_of(shared.parts, protocol)
     assert (filing.local_uid, filing.document_sha256, filing.version) == (
         protocol.document_id,
         protocol.digest,

@@ -9,6 +9,9 @@ from consilium import preflight
 from tests.conftest import ROOT
 
 (VIDEO,) = [loss for loss in preflight.OPTIONAL if "video" in loss]
+(COPY,) = [loss for loss in preflight.OPTIONAL if "PDF" in loss]
+LIBRARIES = ("libpango-1.0.so.0", "libpangoft2-1.0.so.0", "libharfbuzz-subset.so.0", "gost.so")
+COMPLETE = ("node", "npm", "openssl", "gcc", "evp.h", "Python.h", "DejaVuSans.ttf", *LIBRARIES)
 
 
 @pytest.fixture
@@ -18,9 +21,11 @@ def machine(tmp_path, monkeypatch):
     programs.mkdir()
     monkeypatch.setenv("PATH", str(programs))
     monkeypatch.setattr(preflight, "SYSTEM_PATH", str(programs))
-    # Headers lie where they lie: here a program stands for each.
+    monkeypatch.setattr(preflight, "LIBRARY_FOLDERS", (str(programs),))
+    # Headers and fonts lie where they lie: here a program stands for each.
     monkeypatch.setitem(preflight.OPTIONAL[VIDEO], "libssl-dev", ("evp.h",))
     monkeypatch.setitem(preflight.OPTIONAL[VIDEO], "python3-dev", ("Python.h",))
+    monkeypatch.setitem(preflight.OPTIONAL[COPY], "fonts-dejavu-core", ("DejaVuSans.ttf",))
 
     def put(name: str, says: str = "") -> None:
         (programs / name).write_text(f"#!/bin/sh\necho {says}\n")
@@ -45,14 +50,14 @@ def test_an_optional_part_is_named_with_what_is_lost_and_stops_nothing(machine, 
 
 
 def test_a_complete_machine_says_nothing(machine, capsys):
-    for name in ("node", "npm", "openssl", "gcc", "evp.h", "Python.h"):
+    for name in COMPLETE:
         machine(name, "v22.0.0")
     assert preflight.main(["preflight", "run"]) == 0
     assert capsys.readouterr().err == ""
 
 
 def test_an_old_node_is_one_sentence(machine, capsys):
-    for name in ("node", "npm", "openssl", "gcc", "evp.h", "Python.h"):
+    for name in COMPLETE:
         machine(name, "v18.19.0")
     assert preflight.main(["preflight", "run"]) == 1
     said = capsys.readouterr().err

@@ -181,7 +181,7 @@ async def test_worker_and_edge_killed_while_the_registry_is_to_answer_file_exact
         all_is_well(machine, meeting.package)
 
 
-POINTS = ("sealing.package_written", "tasks.before_effect", "sealing.registered", "tasks.after_effect")
+POINTS = ("sealing.package_written", "tasks.before_effect", "registering.registered", "tasks.after_effect")
 """Between seal and package, before an effect, after the registry's yes, before the row's end."""
 
 
@@ -210,7 +210,7 @@ async def test_a_worker_that_dies_at_every_named_point_seals_and_files_exactly_o
             await meeting.file()
             await meeting.fetch()
         all_is_well(house, meeting.package)
-        assert {"sealing.package_written", "sealing.registered"} <= set(died), died
+        assert {"sealing.package_written", "registering.registered"} <= set(died), died
 
 
 async def decided_and_drafted(meeting: Meeting) -> None:

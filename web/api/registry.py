@@ -6,7 +6,7 @@ from uuid import UUID
 
 from aiohttp import web
 
-from consilium import clock, sealing
+from consilium import clock, registering
 from consilium.errors import Forbidden, Invalid, NotFound
 from consilium.filing import callback as proof
 from consilium.filing import wire
@@ -27,7 +27,7 @@ async def callback(request: web.Request) -> web.StreamResponse:
         result = proof.parse_callback(body, request.headers, _secret(request), clock.now())
     except WireError as error:
         raise _refused(error) from error
-    await parts.pool.call(sealing.registry_answered, parts.service, result)
+    await parts.pool.call(registering.registry_answered, parts.service, result)
     return web.json_response({"ok": True})
 
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from consilium import bootstrap, clock, sealing
+from consilium import bootstrap, clock, registering, sealing
 from consilium.filing.states import REGISTERING_LIMIT
 from consilium.model import FilingStatus
 from consilium.settings import Settings
@@ -56,12 +56,12 @@ def world(settings: Settings, registry: str) -> Iterator[World]:
 
 def file_and_die(world: World, protocol: str) -> int:
     code = (
-        "import sys; from consilium import bootstrap, sealing; from consilium.settings import Settings; "
+        "import sys; from consilium import bootstrap, registering; from consilium.settings import Settings; "
         "parts = bootstrap.build(Settings.from_environment()); "
-        "sealing.file_protocol(parts, {'protocol': sys.argv[1]})"
+        "registering.file_protocol(parts, {'protocol': sys.argv[1]})"
     )
     env = os.environ | world.parts.settings.to_environment()
-    env |= {"PYTHONPATH": str(ROOT), "CONSILIUM_FAILPOINTS": "sealing.registered"}
+    env |= {"PYTHONPATH": str(ROOT), "CONSILIUM_FAILPOINTS": "registering.registered"}
     return subprocess.run([sys.executable, "-c", code, protocol], env=env, check=False, timeout=60).returncode
 
 
@@ -77,7 +77,7 @@ def test_a_registration_nobody_wrote_down_is_made_again_under_its_key_and_is_one
     assert "FilingAcknowledged" not in world.journal("protocol", protocol.id)
     later = clock.now() + REGISTERING_LIMIT + timedelta(seconds=1)
     monkeypatch.setattr(clock, "now", lambda: later)
-    sealing.file_protocol(world.parts, payload)
+    registering.file_protocol(world.parts, payload)
     assert len(documents(registry)) == 1
     assert world.protocol(protocol.id).filing is FilingStatus.WAITING
     assert world.journal("protocol", protocol.id).count("FilingAcknowledged") == 1

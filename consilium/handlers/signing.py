@@ -1,0 +1,224 @@
+"""Signatures, release and seal of a frozen protocol: look up, let the rules decide, journal."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import secrets
+from collections.abc import Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+from consilium import commands as c
+from consilium.errors import Conflict, Invalid
+from consilium.events import CaseSealed, Event, SigningCompleted
+from consilium.filing.compose import registry_kind
+from consilium.handlers import filing
+from consilium.handlers.asker import Table, person_of, require_system, tidied
+from consilium.handlers.protocol import fallen, record, seen_protocol
+from consilium.handlers.requests import record as record_case
+from consilium.model import CaseStatus, Consilium, DissentPaper, Person, Protocol
+from consilium.rules import protocol as rules
+from consilium.rules import signing
+from consilium.seal.errors import SignatureRefused
+from consilium.seal.names import ExpectedSigner
+from consilium.seal.verify import VerifiedSignature, verify
+
+if TYPE_CHECKING:
+    from consilium.context import Context
+
+
+def begin_signing(context: Context, command: c.BeginSigning) -> dict[str, Any]:
+    """What the signer's browser needs: digests, the time to state, a challenge for ten minutes."""
+    person = person_of(context)
+    protocol = _to_sign(context, command.protocol, person)
+    challenge = secrets.token_urlsafe(24)
+    record(context, protocol, signing.begin(protocol, person.id, challenge, context.at))
+    waiting = signing.awaited_of(protocol, person.id)
+    return {
+        "challenge": challenge,
+        "signing_time": context.at.replace(microsecond=0).isoformat(),
+        "version": protocol.version,
+        "digest": protocol.digest,
+        "document": any(not isinstance(one, DissentPaper) for one in waiting),
+        "dissents": [
+            {
+                "id": str(one.dissent_id),
+                "digest": one.digest,
+                "content": base64.b64encode(one.document).decode(),
+            }
+            for one in waiting
+            if isinstance(one, DissentPaper)
+        ],
+    }
+
+
+def attach_signature(context: Context, command: c.AttachSignature) -> dict[str, Any]:
+    """Only what the strict verifier accepts becomes a signature; a refusal changes nothing."""
+    person = person_of(context)
+    protocol = _to_sign(context, command.protocol, person)
+    row = signing.require_may_sign(protocol, person.id)
+    signing_time = signing.require_challenge(
+        row, command.challenge, command.digest, protocol.digest, context.at
+    )
+    cms = _der(command.cms)
+    verified = _verified(context, person, protocol.document, cms, signing_time)
+    happened = signing.attach(
+        protocol, row, cms, verified.certificate, verified.certificate_sha256, verified.signing_time
+    )
+    _record_signing(context, protocol, happened)
+    return _standing(protocol)
+
+
+def attach_dissent_signature(context: Context, command: c.AttachDissentSignature) -> dict[str, Any]:
+    person = person_of(context)
+    protocol = _to_sign(context, command.protocol, person)
+    rules.require_signing(protocol)
+    row = signing.dissent_of(protocol, command.dissent, person.id)
+    rules.require_awaited(row)
+    signing_time = signing.require_challenge(row, command.challenge, command.digest, row.digest, context.at)
+    cms = _der(command.cms)
+    verified = _verified(context, person, row.document, cms, signing_time)
+    happened = signing.attach_dissent(
+        protocol, row, cms, verified.certificate, verified.certificate_sha256, verified.signing_time
+    )
+    _record_signing(context, protocol, happened)
+    return _standing(protocol)
+
+
+def _verified(
+    context: Context, person: Person, document: bytes, cms: bytes, signing_time: datetime
+) -> VerifiedSignature:
+    expected = ExpectedSigner.person(
+        snils=person.snils,
+        surname=person.surname,
+        given=" ".join(part for part in (person.given, person.patronymic) if part),
+    )
+    try:
+        verified = verify(
+            document,
+            cms,
+            policy=context.parts.policy,
+            trust=context.parts.trust(),
+            at=context.at,
+            signer=expected,
+            signing_time=signing_time,
+        )
+        _require_not_revoked(context, person, verified)
+    except SignatureRefused as refused:
+        raise Conflict(
+            "signature_refused", reason=refused.code, sentence=refused.message(person.language)
+        ) from refused
+    return verified
+
+
+def _require_not_revoked(context: Context, person: Person, verified: VerifiedSignature) -> None:
+    """Our own record knows of a revocation before the next list does."""
+    known = next((one for one in context.tx.certificates(person.id) if one.der == verified.certificate), None)
+    if known is not None and known.revoked_at is not None:
+        raise SignatureRefused("REVOKED")
+
+
+def _der(cms: str) -> bytes:
+    try:
+        return base64.b64decode(cms, validate=True)
+    except (binascii.Error, ValueError):
+        raise Invalid("invalid_field", field="cms") from None
+
+
+def decline(context: Context, command: c.DeclineSignature) -> dict[str, Any]:
+    """Back to drafting; the answer and the journal say how many signatures fell (SG-08)."""
+    person = person_of(context)
+    protocol, _, _ = seen_protocol(context, command.protocol, person)
+    happened = rules.decline(protocol, person.id, tidied(command.reason, "reason"), context.at)
+    record(context, protocol, happened)
+    return {"version": protocol.version, "fallen": fallen(happened)}
+
+
+def release_signer(context: Context, command: c.ReleaseSigner) -> dict[str, Any]:
+    person = person_of(context)
+    protocol, consilium, _ = seen_protocol(context, command.protocol, person)
+    rules.require_chair(consilium, person.id)
+    reason = tidied(command.reason, "reason")
+    happened = signing.release(protocol, command.signature, person.id, reason, context.at)
+    _record_signing(context, protocol, happened)
+    return _standing(protocol)
+
+
+def release_dissent(context: Context, command: c.ReleaseDissent) -> dict[str, Any]:
+    person = person_of(context)
+    protocol, consilium, _ = seen_protocol(context, command.protocol, person)
+    rules.require_chair(consilium, person.id)
+    reason = tidied(command.reason, "reason")
+    happened = signing.release_dissent(protocol, command.dissent, person.id, reason, context.at)
+    _record_signing(context, protocol, happened)
+    return _standing(protocol)
+
+
+def _record_signing(context: Context, protocol: Protocol, happened: Sequence[Event]) -> None:
+    record(context, protocol, happened)
+    if any(isinstance(one, SigningCompleted) for one in happened):
+        key = f"{protocol.id}:{protocol.version}"
+        context.tx.enqueue("protocol.seal", key, {"protocol": str(protocol.id)})
+
+
+def _standing(protocol: Protocol) -> dict[str, Any]:
+    return {
+        "status": str(protocol.status),
+        "version": protocol.version,
+        "waiting": sum(one.status == "awaited" for one in rules.rows_of(protocol)),
+    }
+
+
+def record_seal(context: Context, command: c.RecordSeal) -> dict[str, Any]:
+    """The worker's word. Told twice, it happened once; then the filing begins."""
+    require_system(context)
+    case = context.tx.case(context.tx.peek(Protocol, command.protocol).case_id)
+    protocol = context.tx.protocol(command.protocol)
+    _require_this_version(protocol, command.package_name)
+    happened = signing.seal(
+        protocol,
+        command.seal_cms,
+        command.seal_certificate,
+        hashlib.sha256(command.seal_certificate).hexdigest(),
+        command.package_digest,
+        command.package_name,
+        context.at,
+    )
+    if not happened:
+        return {"status": str(protocol.status)}
+    record(context, protocol, happened)
+    case.status = CaseStatus.SEALED
+    case.revision += 1
+    record_case(context, case, [CaseSealed(protocol=protocol.id)])
+    if registry_kind(protocol.document) is not None:  # a commission's stays with the organisation (kind 87)
+        filing.begin(context, protocol)
+    return {"status": str(protocol.status)}
+
+
+def _require_this_version(protocol: Protocol, package_name: str) -> None:
+    """A package carries the document's id, which is new for every version: a late one is of the past."""
+    if not package_name.startswith(f"{protocol.document_id}-"):
+        raise Conflict("wrong_step", status=str(protocol.status))
+
+
+def _to_sign(context: Context, protocol_id: UUID, person: Person) -> Protocol:
+    """As `seen_protocol`; a seat that may not read it knows of the consilium and learns that it does not sign."""
+    peeked = context.tx.peek(Protocol, protocol_id)
+    if context.tx.peek(Consilium, peeked.consilium_id).seat_of(person.id) is not None:
+        return context.tx.protocol(protocol_id)
+    protocol, _, _ = seen_protocol(context, protocol_id, person)
+    return protocol
+
+
+HANDLERS: Table = {
+    c.BeginSigning: begin_signing,
+    c.AttachSignature: attach_signature,
+    c.AttachDissentSignature: attach_dissent_signature,
+    c.DeclineSignature: decline,
+    c.ReleaseSigner: release_signer,
+    c.ReleaseDissent: release_dissent,
+    c.RecordSeal: record_seal,
+}
