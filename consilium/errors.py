@@ -71,6 +71,7 @@ CODES: dict[str, str] = {
     "no_certificate": "The person has no valid certificate.",
     "draft_frozen": "The draft is frozen; nothing can be changed.",
     "duplicate": "It exists already.",
+    "pdf_unavailable": "The printed copy cannot be made here: Pango or a font is not installed.",
     "media_unavailable": "The media relay cannot be reached now.",
     "media_full": "Every media relay is at its capacity.",
     "media_refused": "The media relay refused; details.reason is its code.",

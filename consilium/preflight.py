@@ -59,6 +59,7 @@ TEST_PARTS: dict[str, tuple[tuple[str, ...], str]] = {
     "libpangoft2-1.0-0": (("libpangoft2-1.0.so.0",), "needs_pdf"),
     "libharfbuzz-subset0": (("libharfbuzz-subset.so.0",), "needs_pdf"),
     "fonts-dejavu-core": (("/usr/share/fonts/truetype/dejavu/DejaVuSans.ttf",), "needs_pdf"),
+    "poppler-utils": (("pdftotext",), "needs_pdf"),
     "default-jre-headless": (("java",), "needs_java"),
     "libbcpkix-java": (("/usr/share/java/bcpkix.jar",), "needs_java"),
     "gcc": (("gcc",), "needs_compiler"),

@@ -51,8 +51,8 @@ PARTS: dict[str, tuple[Callable[[], object], str]] = {
     "needs_gost": (lambda: library("gost.so"), "apt install libengine-gost-openssl"),
     "needs_softhsm": (lambda: services.program("softhsm2-util"), "apt install softhsm2"),
     "needs_pdf": (
-        lambda: library("libpangoft2-1.0.so.0"),
-        "apt install libpango-1.0-0 libpangoft2-1.0-0 libharfbuzz-subset0 fonts-dejavu-core",
+        lambda: library("libpangoft2-1.0.so.0") and services.program("pdftotext"),
+        "apt install libpango-1.0-0 libpangoft2-1.0-0 libharfbuzz-subset0 fonts-dejavu-core poppler-utils",
     ),
     "needs_java": (
         lambda: services.program("java") if preflight.present("/usr/share/java/bcpkix.jar") else None,

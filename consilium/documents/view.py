@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from functools import cache
 
-from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from lxml import etree
 
 from consilium.documents.header import V3
+from consilium.documents.templating import template
 from consilium.documents.validate import parse_xml
 from consilium.errors import Invalid
 
@@ -59,38 +58,42 @@ class Chapter:
     parts: tuple[Part, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """A document taken apart for the eye: `facts` are labelled values of the header."""
+
+    title: str
+    facts: tuple[tuple[str, str], ...]
+    chapters: tuple[Chapter, ...]
+
+
 def render_html(xml: bytes, language: str = "ru") -> str:
     """An escaped, script-free HTML fragment (`<article>`) of the document; labels in Russian or English.
 
     Raises Invalid when the bytes do not pass `check_xml`, Invalid("file_refused", reason="not_cda") when they are
     no ClinicalDocument.
     """
-    document = parse_xml(xml)
-    if document.tag != f"{{{V3}}}ClinicalDocument":
-        raise Invalid("file_refused", reason="not_cda")
     if language not in LABELS:
         language = "ru"
-    page: str = _template().render(
-        labels=LABELS[language],
-        language=language,
-        title=_text(document, "title"),
-        digest=hashlib.sha256(xml).hexdigest(),
-        facts=_facts(document),
-        chapters=[_chapter(one) for one in _all(document, "component/structuredBody/component/section")],
+    read = read_document(xml, language)
+    page: str = template("protocol.html.j2").render(
+        labels=LABELS[language], language=language, digest=hashlib.sha256(xml).hexdigest(), document=read
     )
     return page
 
 
-@cache
-def _template() -> Template:
-    environment = Environment(
-        loader=PackageLoader("consilium.documents", "templates"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
+def read_document(xml: bytes, language: str = "ru") -> Reading:
+    """Title, header and narrative of the bytes. Raises as `render_html`."""
+    document = parse_xml(xml)
+    if document.tag != f"{{{V3}}}ClinicalDocument":
+        raise Invalid("file_refused", reason="not_cda")
+    labels = LABELS[language]
+    chapters = _all(document, "component/structuredBody/component/section")
+    return Reading(
+        title=_text(document, "title"),
+        facts=tuple((labels[key], value) for key, value in _facts(document)),
+        chapters=tuple(_chapter(one) for one in chapters),
     )
-    return environment.get_template("protocol.html.j2")
 
 
 def _path(path: str) -> str:

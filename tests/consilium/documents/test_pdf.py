@@ -1,0 +1,102 @@
+"""The printed copy: PDF/A from the signed bytes, readable by programs that are not ours."""
+
+import re
+import subprocess
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from consilium.documents import cda
+from consilium.documents.pdf import Sheet, Stamp, render_pdf
+from consilium.errors import Invalid
+from tests.consilium.documents import protocols
+
+pytestmark = pytest.mark.needs_pdf
+
+NOW = datetime(2026, 11, 23, 10, tzinfo=UTC)
+CHECK = "https://consilium.example/check/00000000-0000-4000-8000-000000000001"
+
+
+def stamp(holder: str, *, organisation: bool = False) -> Stamp:
+    return Stamp(
+        holder=holder,
+        role="" if organisation else "председатель",
+        serial="1f2e3d4c",
+        issuer="Учебный УЦ",
+        valid_from=NOW - timedelta(days=1),
+        valid_until=NOW + timedelta(days=400),
+        signed_at=NOW,
+        algorithm="gost2012-256",
+        proven_at=NOW + timedelta(seconds=5),
+        organisation=organisation,
+    )
+
+
+def sheet(**other: object) -> Sheet:
+    stamps = (stamp("Орлов Дмитрий Сергеевич"), stamp("НМИЦ онкологии", organisation=True))
+    return replace(Sheet(stamps=stamps, check_url=CHECK, made_at=NOW), **other)
+
+
+def asked(tmp_path, program: str, pdf: bytes, *arguments: str) -> str:
+    """What a foreign program says of the file; a failure of the program fails the test."""
+    path = tmp_path / "copy.pdf"
+    path.write_bytes(pdf)
+    command = [program, str(path), *arguments]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+
+
+@pytest.fixture(scope="module")
+def copy() -> bytes:
+    return render_pdf(cda.render(protocols.facts()), sheet())
+
+
+def test_the_text_of_the_document_and_every_stamp_can_be_read(copy, tmp_path):
+    text = " ".join(asked(tmp_path, "pdftotext", copy, "-").split())
+    for words in (
+        "Протокол консилиума врачей",
+        "Провести шесть курсов",
+        "Лист подписей",
+        "Орлов Дмитрий Сергеевич, председатель",
+        "ЭЛЕКТРОННОЙ ПОДПИСЬЮ ОРГАНИЗАЦИИ",
+        "Подписано 23.11.2026 13:00 МСК, время подтверждено меткой",
+        "Копия электронного документа",
+        CHECK,
+    ):
+        assert words in text, words
+
+
+def test_it_declares_pdf_a_with_tags_a_language_and_embedded_fonts_alone(copy, tmp_path):
+    declared = asked(tmp_path, "pdfinfo", copy, "-meta")
+    assert re.search(r"part[=>]\W*2\W", declared)
+    assert re.search(r"conformance[=>]\W*A\W", declared)
+    info = asked(tmp_path, "pdfinfo", copy)
+    assert re.search(r"Tagged:\s+yes", info)
+    assert re.search(r"JavaScript:\s+no", info)
+    fonts = asked(tmp_path, "pdffonts", copy).splitlines()[2:]
+    assert fonts
+    assert all(re.search(r"Identity-H\s+yes\s+yes\s+yes", line) for line in fonts), fonts
+
+
+def test_the_same_document_gives_the_same_bytes_and_another_one_others(copy):
+    assert render_pdf(cda.render(protocols.facts()), sheet()) == copy
+    assert render_pdf(cda.render(protocols.facts()), sheet(check_url=CHECK + "?")) != copy
+
+
+def test_words_of_the_document_are_words_and_never_markup(tmp_path):
+    sections = replace(protocols.facts().sections, course='<img src="file:///etc/passwd"> <b>& "кавычки"')
+    pdf = render_pdf(cda.render(replace(protocols.facts(), sections=sections)), sheet())
+    text = " ".join(asked(tmp_path, "pdftotext", pdf, "-").split())
+    assert '<img src="file:///etc/passwd"> <b>& "кавычки"' in text
+    assert "root:" not in text
+
+
+def test_an_annulled_document_says_so_before_its_first_word(tmp_path):
+    pdf = render_pdf(cda.render(protocols.facts()), sheet(flag="Документ аннулирован 24.11.2026, акт № 3."))
+    text = asked(tmp_path, "pdftotext", pdf, "-")
+    assert text.index("Документ аннулирован") < text.index("Версия")
+
+
+def test_what_is_no_document_is_refused():
+    with pytest.raises(Invalid):
+        render_pdf(b"<html/>", sheet())
