@@ -1,8 +1,7 @@
 """What a registry error means for the people here: who has to do what.
 
-The codes are those of НСИ 1.2.643.5.1.13.13.99.2.305; their official texts are read from the dictionary's file when
-it is installed (CONSILIUM_SEMD_DIR), the advice is ours. A code missing here goes to the administrator: nothing is
-ever repeated blindly.
+The table is `advice.py`; the official texts are read from the dictionary's file when it is installed
+(CONSILIUM_SEMD_DIR).
 """
 
 from __future__ import annotations
@@ -10,28 +9,23 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path
 
+from consilium.filing.advice import ADVICE, OURS, UNKNOWN, Advice, Remedy
 from consilium.filing.port import RegistryError
 
-
-class Remedy(StrEnum):
-    """Who acts next."""
-
-    RETRY = "retry"
-    FIX_DATA = "fix_data"
-    SIGN_AGAIN = "sign_again"
-    ADMINISTRATOR = "administrator"
-
-
-@dataclass(frozen=True, slots=True)
-class Advice:
-    """A remedy with a sentence for the person, in both languages."""
-
-    remedy: Remedy
-    ru: str
-    en: str
+__all__ = [
+    "ADVICE",
+    "OURS",
+    "UNKNOWN",
+    "Advice",
+    "Explanation",
+    "Remedy",
+    "advice",
+    "explain",
+    "official_texts",
+    "remedy_of_all",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,208 +39,9 @@ class Explanation:
     official: str
 
 
-_WAIT = Advice(
-    Remedy.RETRY,
-    "Временный сбой на стороне реестра. Система повторит отправку сама, делать ничего не нужно.",
-    "A temporary failure of the registry. The system sends again by itself; nothing needs to be done.",
-)
-_PULL = Advice(
-    Remedy.RETRY,
-    "Реестр не смог забрать файл документа. Система повторит отправку; если ошибка останется, администратору "
-    "нужно проверить адрес, по которому реестр обращается к системе.",
-    "The registry could not fetch the document. The system sends again; if it stays, the administrator checks the "
-    "address under which the registry reaches the system.",
-)
-_DOCTOR = Advice(
-    Remedy.FIX_DATA,
-    "Данные врача расходятся с регистром медицинских работников или с документом. Кадровая служба сверяет фамилию, "
-    "СНИЛС и должность в профиле врача, затем протокол выпускается новой версией.",
-    "A doctor's data differ from the register of medical workers or from the document. The personnel office compares "
-    "surname, СНИЛС and post in the profile; then the protocol is issued as a new version.",
-)
-_POST = Advice(
-    Remedy.FIX_DATA,
-    "Должность, специальность или роль врача не подходит для подписи этого документа. Координатор проверяет роль "
-    "участника и должность в профиле, затем протокол выпускается новой версией.",
-    "A doctor's post, speciality or role does not allow signing this document. The coordinator checks the "
-    "participant's role and the post in the profile; then the protocol is issued as a new version.",
-)
-_PATIENT = Advice(
-    Remedy.FIX_DATA,
-    "Данные пациента неполны или расходятся с федеральным регистром. Направивший врач сверяет ФИО, дату рождения и "
-    "СНИЛС, затем протокол выпускается новой версией.",
-    "The patient's data are incomplete or differ from the federal register. The requesting doctor checks name, date "
-    "of birth and СНИЛС; then the protocol is issued as a new version.",
-)
-_ADDRESS = Advice(
-    Remedy.FIX_DATA,
-    "Адрес не найден в ФИАС или противоречив. Координатор исправляет адрес, затем протокол выпускается новой версией.",
-    "The address is not in ФИАС or contradicts itself. The coordinator corrects it; then the protocol is issued as a "
-    "new version.",
-)
-_DICTIONARY = Advice(
-    Remedy.ADMINISTRATOR,
-    "Документ ссылается на справочник или версию, которых реестр не принимает. Администратор обновляет справочники "
-    "НСИ, затем протокол выпускается новой версией.",
-    "The document refers to a dictionary or version the registry does not accept. The administrator updates the "
-    "dictionaries; then the protocol is issued as a new version.",
-)
-_FORMAT = Advice(
-    Remedy.ADMINISTRATOR,
-    "Формат документа не прошёл проверку реестра. Администратор передаёт ошибку разработчику: исправление на "
-    "стороне врача невозможно.",
-    "The document's format failed the registry's check. The administrator hands the error to the developer: a doctor "
-    "cannot correct it.",
-)
-_SIGN = Advice(
-    Remedy.SIGN_AGAIN,
-    "Подпись не принята. Подписавший проверяет сертификат и подписывает новую версию протокола.",
-    "A signature was not accepted. The signer checks his certificate and signs a new version of the protocol.",
-)
-_CERTIFICATE = Advice(
-    Remedy.SIGN_AGAIN,
-    "Сертификат подписавшего недействителен или выдан неаккредитованным центром. Подписавший получает действующий "
-    "сертификат и подписывает новую версию протокола.",
-    "The signer's certificate is not valid or not from an accredited authority. The signer gets a valid certificate "
-    "and signs a new version of the protocol.",
-)
-_SIGNERS = Advice(
-    Remedy.SIGN_AGAIN,
-    "Состав подписей не соответствует правилам вида документа. Координатор сверяет роли подписавших и подпись "
-    "организации, затем собираются подписи новой версии.",
-    "The set of signatures does not follow the rules of the document kind. The coordinator compares the signers' "
-    "roles and the organisation's signature; then a new version is signed.",
-)
-_BYTES = Advice(
-    Remedy.ADMINISTRATOR,
-    "Реестр получил не те байты, которые были подписаны. Администратор немедленно проверяет хранилище документов и "
-    "канал связи; до этого документ не отправляется.",
-    "The registry received other bytes than were signed. The administrator checks the document store and the "
-    "channel at once; until then the document is not sent.",
-)
-_ACCESS = Advice(
-    Remedy.ADMINISTRATOR,
-    "Система или организация не допущена к реестру. Администратор проверяет регистрацию системы и организации в "
-    "РЭМД и ФРМО.",
-    "The system or the organisation is not admitted to the registry. The administrator checks their registration in "
-    "РЭМД and ФРМО.",
-)
-_FOREIGN = Advice(
-    Remedy.ADMINISTRATOR,
-    "Подписал врач другой организации, а у системы нет на это разрешения. Администратор запрашивает разрешение или "
-    "меняет правило, какие подписи передаются; все подписи остаются в протоколе.",
-    "A doctor of another organisation signed and the system lacks permission for that. The administrator asks for it "
-    "or changes the rule of which signatures are sent; all signatures stay with the protocol.",
-)
-_DOUBLE = Advice(
-    Remedy.ADMINISTRATOR,
-    "Документ с таким идентификатором уже зарегистрирован. Администратор сверяет номер в реестре; повторно "
-    "отправлять не нужно.",
-    "A document with this id is registered already. The administrator compares the registry's number; it need not be "
-    "sent again.",
-)
-_KIND = Advice(
-    Remedy.ADMINISTRATOR,
-    "Вид или редакция документа недопустимы на его дату. Администратор проверяет таблицу редакций документов.",
-    "The kind or edition of the document is not allowed on its date. The administrator checks the table of editions.",
-)
-_DATES = Advice(
-    Remedy.ADMINISTRATOR,
-    "Дата документа позже даты регистрации. Администратор проверяет часы серверов.",
-    "The document's date is later than its registration. The administrator checks the servers' clocks.",
-)
-_UNKNOWN = Advice(
-    Remedy.ADMINISTRATOR,
-    "Реестр отклонил документ по причине, для которой нет готового совета. Администратор разбирает ответ реестра.",
-    "The registry refused the document for a reason without ready advice. The administrator studies its answer.",
-)
-
-_GROUPS: tuple[tuple[Advice, str], ...] = (
-    (
-        _WAIT,
-        "ASYNC_RESPONSE_TIMEOUT CA_INACCESSIBILITY INTERNAL_ERROR PATIENT_ALREADY_REGISTERED PATIENT_CREATION_ERROR "
-        "RATE_LIMIT RUNTIME_ERROR SCHEMA_PROCESSING_ERROR VALSYS_INTERNAL_ERROR VALSYS_REJECT XML_VALIDATOR_ERROR",
-    ),
-    (
-        _PULL,
-        "FILE_WAS_NOT_SENT GET_DOCUMENT_FILE_ERROR MIS_ERROR MIS_NOT_AVAILABLE RMIS_ERROR WRONG_MESSAGE_ID",
-    ),
-    (
-        _DOCTOR,
-        "INVALID_DOCTOR_FAMILY INVALID_DOCTOR_ID INVALID_DOCTOR_INFO INVALID_DOCTOR_NAME INVALID_DOCTOR_PATRONYMIC "
-        "INVALID_DOCTOR_SNILS LEGAL_AUTHENTICATOR_NOT_FOUND PERSON_CARD_NOT_FOUND PERSON_NOT_FOUND "
-        "VALUE_MISMATCH_METADATA_AND_CERTIFICATE VALUE_MISMATCH_METADATA_AND_FRMR",
-    ),
-    (_POST, "NO_ROLE_POLICY_ON_DATE NO_SPECIALITY PERSON_POST_IN_FRMR_MISMATCH POSITION_TO_ROLE_MISMATCH"),
-    (
-        _PATIENT,
-        "DUPLICATE_PATIENT_FOUND NO_SNILS PATIENT_MPI_MISMATCH PATIENT_NAME_NOT_FOUND PATIENT_OCCURRENCE_MISMATCH PATIENT_SURNAME_NOT_FOUND RECEPIENT_FAMILY_MISMATCH "
-        "RECEPIENT_INFO_MISMATCH RECEPIENT_NAME_MISMATCH RECEPIENT_PATRONYMIC_MISMATCH RECEPIENT_SNILS_MISMATCH",
-    ),
-    (_ADDRESS, "AOGUID_DIFFERENT AOGUID_NOT_FOUND HOUSEGUID_NOT_FOUND REGION_CODE_DIFFERENT"),
-    (
-        _DICTIONARY,
-        "INVALID_DICTIONARY INVALID_DICTIONARY_MAPPING INVALID_DICTIONARY_OID INVALID_DICTIONARY_VERSION "
-        "INVALID_ELEMENT_VALUE_CODE INVALID_ELEMENT_VALUE_NAME OBJECT_NOT_FOUND",
-    ),
-    (
-        _FORMAT,
-        "ATTRIBUTE_MISMATCH INVALID_CONTENT INVALID_DOC_CONTENT_TYPE INVALID_PLUGGABLE_ATTRS "
-        "PLUGGABLE_ATTRS_OCCURRENCE_MISMATCH SERIES_REQUIRED SERIES_REQUIRED_WRONG_SERVICE_VERSION VALIDATION_ERROR "
-        "XML_VALIDATION_ERROR",
-    ),
-    (
-        _SIGN,
-        "MULTIPLE_SIGNERS NO_END_ENTITY_CERTIFICATE SIGNATURE_DECODING_ERROR SIGNATURE_VERIFICATION_ERROR "
-        "UNKNOWN_ALGORITHM WRONG_SIGNATURE_FORMAT",
-    ),
-    (
-        _CERTIFICATE,
-        "CANT_BUILD_CERT_CHAIN_TO_ACCREDITED_CA_CERT DOC_DATE_MISMATCH_CERT_NOT_AFTER "
-        "DOC_DATE_MISMATCH_CERT_NOT_BEFORE INVALID_CERT_KEY_USAGE PERSONAL_SIG_CERT_NOT_ACTUAL_ON_CHECK_DT "
-        "PERSONAL_SIG_CERT_NOT_ACTUAL_ON_DOC_CREATION_DT",
-    ),
-    (
-        _SIGNERS,
-        "NO_SIGNATURE ORG_SIGNATURE_OCCURRENCE_MISMATCH ROLE_OCCURRENCE_MISMATCH SIGNATURE_DUPLICATION",
-    ),
-    (_BYTES, "DIGEST_MISMATCH INCONSISTENT_DIGESTS"),
-    (
-        _ACCESS,
-        "ACCESS_DENIED DISABLED_RMIS NO_DEPARTMENT NO_ORG_ON_DATE NO_RMIS ORG_NOT_FOUND_IN_FRMO "
-        "RMIS_REGION_MISMATCH",
-    ),
-    (_FOREIGN, "SIGNER_ORG_MISMATCH"),
-    (_DOUBLE, "NOT_UNIQUE_ASSOCIATION NOT_UNIQUE_PROVIDED_ID"),
-    (_KIND, "CANT_REG_VERSION CAN_NOT_ASSOCIATE NO_DOCUMENT_KIND_ON_DATE RESTRICT_NEW_VERSION"),
-    (_DATES, "WRONG_CREATION_DATE"),
-)
-ADVICE: dict[str, Advice] = {code: advice for advice, codes in _GROUPS for code in codes.split()}
-
-# What happens before the registry ever judged the document (state machine's reasons).
-OURS: dict[str, Advice] = {
-    "registry_unavailable": _WAIT,
-    "registry_forgot": _WAIT,
-    "registry_silent": Advice(
-        Remedy.ADMINISTRATOR,
-        "Реестр не ответил за пятнадцать дней. Администратор связывается с оператором реестра и отправляет снова.",
-        "The registry has not answered for fifteen days. The administrator contacts its operator and sends again.",
-    ),
-    "registry_broken": Advice(
-        Remedy.ADMINISTRATOR,
-        "Ответ реестра не удалось разобрать. Администратор проверяет адрес реестра и версию его интерфейса.",
-        "The registry's answer could not be understood. The administrator checks its address and interface version.",
-    ),
-    "registry_access_denied": _ACCESS,
-}
-OURS["registry_redirect"] = OURS["registry_answer_too_large"] = OURS["registry_address"] = OURS[
-    "registry_broken"
-]
-
-
 def advice(code: str) -> Advice:
     """What to do about a code; unknown ones go to the administrator."""
-    return ADVICE.get(code) or OURS.get(code) or _UNKNOWN
+    return ADVICE.get(code) or OURS.get(code) or UNKNOWN
 
 
 def remedy_of_all(errors: Sequence[RegistryError]) -> Remedy:

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from consilium.filing import codes, states
+from consilium.filing.advice import GROUPS
 from consilium.filing.codes import Remedy
 from consilium.filing.port import (
     Acknowledgement,
@@ -225,15 +226,34 @@ def test_an_unknown_code_goes_to_the_administrator() -> None:
     assert (found.remedy, found.official) == (Remedy.ADMINISTRATOR, "Слова реестра")
 
 
+def dictionary(semd_dir: Path) -> list[dict]:
+    return json.loads((semd_dir / "nsi" / "99.2.305_remd_message_codes.json").read_text(encoding="utf-8"))
+
+
 @pytest.mark.needs_semd
-def test_every_code_with_advice_is_in_the_published_dictionary(semd_dir: Path) -> None:
-    texts = codes.official_texts(semd_dir)
-    assert set(codes.ADVICE) <= set(texts)
-    rows = json.loads((semd_dir / "nsi" / "99.2.305_remd_message_codes.json").read_text())
-    ours = {row["code"] for row in rows if row["contour"] == "регистрация СЭМД"}
-    assert ours - set(codes.ADVICE) == {"IPS_VALIDATION_WARNING", "REGISTRY_ITEM_NOT_FOUND"}
-    found = codes.explain(error("NO_SNILS"), texts)
+def test_none_of_the_127_published_codes_falls_through_and_none_is_invented(semd_dir: Path) -> None:
+    rows = dictionary(semd_dir)
+    assert len(rows) == 127
+    assert set(codes.ADVICE) == {row["code"] for row in rows}
+    assert all(codes.advice(row["code"]) is not codes.UNKNOWN for row in rows)
+
+
+@pytest.mark.needs_semd
+def test_what_other_services_of_the_registry_answer_is_never_repeated(semd_dir: Path) -> None:
+    foreign = [row["code"] for row in dictionary(semd_dir) if row["contour"] != "регистрация СЭМД"]
+    assert len(foreign) == 29
+    assert {codes.advice(code).remedy for code in foreign} == {Remedy.ADMINISTRATOR}
+
+
+@pytest.mark.needs_semd
+def test_the_official_words_stand_beside_ours(semd_dir: Path) -> None:
+    found = codes.explain(error("NO_SNILS"), codes.official_texts(semd_dir))
     assert found.official == "Наличие СНИЛС пациента не соответствует требованиям вида документов"
+
+
+def test_a_code_stands_in_one_group_alone() -> None:
+    listed = [code for _, group in GROUPS for code in group.split()]
+    assert len(listed) == len(set(listed)) == len(codes.ADVICE)
 
 
 def test_without_the_folder_the_registrys_own_words_stand() -> None:
