@@ -17,14 +17,18 @@ MIMETYPE = b"application/vnd.etsi.asic-e+zip"
 SIZE_LIMIT = 256 << 20
 COUNT_LIMIT = 1024
 EPOCH = (1980, 1, 1, 0, 0, 0)
+SLUG = "[a-z0-9][a-z0-9-]{0,63}"
+EVIDENCE = rf"certs/{SLUG}\.crt|crl/{SLUG}\.crl|ocsp/{SLUG}\.ors"
 NAME = re.compile(
-    r"mimetype|document\.xml|VERIFY\.txt"
+    r"mimetype|document\.(xml|pdf)|journal\.json|VERIFY\.txt|audit/chain\.jsonl"
     r"|signatures/([0-9]{2}-[a-z][a-z0-9-]{0,47}|org)\.sig"
     r"|dissent/[0-9]{2}\.(xml|sig)"
-    r"|evidence/certs/[a-z0-9][a-z0-9-]{0,63}\.crt"
-    r"|evidence/crl/[a-z0-9][a-z0-9-]{0,63}\.crl"
-    r"|audit/chain\.jsonl"
-    r"|META-INF/(ASiCManifest\.xml|signature\.p7s)"
+    rf"|evidence/({EVIDENCE}|tst/([0-9]{{2}}-[a-z][a-z0-9-]{{0,47}}|org|dissent-[0-9]{{2}})\.tst)"
+    rf"|report/{SLUG}\.json"
+    r"|META-INF/(ASiCManifest\.xml|signature\.(p7s|tst))"
+    # What renewal adds years later, each time under the next number.
+    rf"|evidence-[0-9]{{3}}/({EVIDENCE}|VERIFY\.txt)"
+    r"|META-INF/(ASiCArchiveManifest[0-9]{3}\.xml|archive-timestamp-[0-9]{3}\.tst)"
 )
 
 

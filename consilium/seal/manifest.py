@@ -8,15 +8,23 @@ from lxml import etree
 
 from consilium.seal.errors import PackageRefused
 
-__all__ = ["MANIFEST", "MANIFEST_SIGNATURE", "parse_manifest", "render_manifest", "require_agreement"]
+__all__ = [
+    "MANIFEST",
+    "MANIFEST_SIGNATURE",
+    "MANIFEST_TOKEN",
+    "parse_manifest",
+    "render_manifest",
+    "require_agreement",
+]
 
 MANIFEST = "META-INF/ASiCManifest.xml"
 MANIFEST_SIGNATURE = "META-INF/signature.p7s"
+MANIFEST_TOKEN = "META-INF/signature.tst"  # noqa: S105  # a timestamp token, not a secret
 ASIC = "http://uri.etsi.org/02918/v1.2.1#"
 DS = "http://www.w3.org/2000/09/xmldsig#"
 SHA256 = "http://www.w3.org/2001/04/xmlenc#sha256"
 # The list cannot hold itself, nor what is made after it; the type of the container is fixed by its reader.
-UNLISTED = frozenset({"mimetype", MANIFEST, MANIFEST_SIGNATURE})
+UNLISTED = frozenset({"mimetype", MANIFEST, MANIFEST_SIGNATURE, MANIFEST_TOKEN})
 
 
 def render_manifest(members: Mapping[str, bytes]) -> bytes:

@@ -1,70 +1,47 @@
 """The sealed package: protocol, signatures, dissent, evidence, journal; checkable with `openssl` alone.
 
-ASiC-E layout (ETSI EN 319 162-1): `document.xml`, `signatures/NN-<role>.sig` and `signatures/org.sig` over it,
-`dissent/NN.xml` with `NN.sig`, `evidence/certs` (signers `*.crt`, authorities `*-ca.crt`, all PEM),
-`evidence/crl`, `audit/chain.jsonl`, `VERIFY.txt`, and the manifest signed by the organisation.
+ASiC-E layout (ETSI EN 319 162-1): `document.xml`, `document.pdf` (a copy), `journal.json`,
+`signatures/NN-<role>.sig` and `signatures/org.sig` over the document, `dissent/NN.xml` with `NN.sig`,
+`evidence/tst` (a timestamp of every signature, DER), `evidence/certs` (signers `*.crt`, authorities `*-ca.crt`,
+timestamp authorities `*-tsa.crt`, OCSP responders `*-ocsp.crt`, all PEM), `evidence/crl` (PEM), `evidence/ocsp`
+(DER), `report/*.json`, `audit/chain.jsonl`, `VERIFY.txt`, and the manifest signed by the organisation with a
+timestamp of that signature. The first layout had no timestamps: without tokens it is still the one written.
 """
 
+import base64
 import hashlib
 import os
 import re
 import tempfile
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from cryptography import x509
-from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from consilium.seal import cms, container, instructions, manifest
 from consilium.seal.errors import PackageRefused
 from consilium.seal.names import identity_of, names_in
 from consilium.seal.policy import DEMO_ECDSA
 
-__all__ = ["DissentFile", "PackageContents", "PersonalSignature", "read_package", "write_package"]
+__all__ = [
+    "DissentFile",
+    "PackageContents",
+    "PersonalSignature",
+    "evidence_files",
+    "pem",
+    "read_package",
+    "signed_files",
+    "write_package",
+]
 
 REQUIRED = ("document.xml", "signatures/org.sig", "audit/chain.jsonl", "VERIFY.txt", manifest.MANIFEST)
-LETTERS = dict(
-    zip(
-        "абвгдеёжзийклмнопрстуфхцчшщъыьэюя",
-        [
-            "a",
-            "b",
-            "v",
-            "g",
-            "d",
-            "e",
-            "e",
-            "zh",
-            "z",
-            "i",
-            "y",
-            "k",
-            "l",
-            "m",
-            "n",
-            "o",
-            "p",
-            "r",
-            "s",
-            "t",
-            "u",
-            "f",
-            "kh",
-            "ts",
-            "ch",
-            "sh",
-            "shch",
-            "_",
-            "y",
-            "_",
-            "e",
-            "yu",
-            "ya",
-        ],
-        strict=True,
-    )
-)
+CYRILLIC = "абвгдеёжзийклмнопрстуфхцчшщъыьэюя"
+LATIN = "a,b,v,g,d,e,e,zh,z,i,y,k,l,m,n,o,p,r,s,t,u,f,kh,ts,ch,sh,shch,_,y,_,e,yu,ya"
+LETTERS = dict(zip(CYRILLIC, re.findall("[a-z_]+", LATIN), strict=True))
+# Endings that say what kind of certificate a file of `evidence/certs` holds.
+KINDS = ("ca", "tsa", "ocsp")
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +65,10 @@ class PackageContents:
     """All that goes into a package; certificates and lists in DER, signatures in the order of signing.
 
     ``seal`` signs the manifest with the organisation's key, the same that made ``org_signature``: manifest bytes
-    in, detached CMS out.
+    in, detached CMS out. ``authorities`` are all certificates besides the signers': of certification, timestamp
+    and OCSP authorities, in any order. ``tokens`` hold the timestamp of every signature under the names of
+    `signed_files`; ``stamp`` gets the one over the manifest's signature: the whole file in, token out. Both are
+    there or neither. ``reports`` are files of `report/` by name ("validation.json"), ``copy`` is the PDF.
     """
 
     document: bytes
@@ -99,6 +79,21 @@ class PackageContents:
     audit: bytes
     seal: Callable[[bytes], bytes]
     dissents: tuple[DissentFile, ...] = ()
+    tokens: Mapping[str, bytes] = field(default_factory=dict)
+    stamp: Callable[[bytes], bytes] | None = None
+    ocsps: tuple[bytes, ...] = ()
+    copy: bytes = b""
+    journal_row: bytes = b""
+    reports: Mapping[str, bytes] = field(default_factory=dict)
+
+
+def signed_files(
+    signatures: tuple[PersonalSignature, ...], org_signature: bytes, dissents: tuple[DissentFile, ...] = ()
+) -> dict[str, bytes]:
+    """Every signature by the name its timestamp has in the package: "01-chair", "org", "dissent-01"."""
+    named = {f"{number:02d}-{one.role}": one.cms for number, one in enumerate(signatures, 1)}
+    opinions = {f"dissent-{number:02d}": one.cms for number, one in enumerate(dissents, 1)}
+    return named | {"org": org_signature} | opinions
 
 
 def write_package(path: Path, contents: PackageContents) -> str:
@@ -134,11 +129,28 @@ def _members(contents: PackageContents) -> dict[str, bytes]:
     for number, dissent in enumerate(contents.dissents, 1):
         members[f"dissent/{number:02d}.xml"] = dissent.xml
         members[f"dissent/{number:02d}.sig"] = dissent.cms
-    members |= _evidence(contents)
+    members |= _evidence(contents) | _tokens(contents) | _papers(contents)
     members["VERIFY.txt"] = instructions.render(members)
     members[manifest.MANIFEST] = manifest.render_manifest(members)
     members[manifest.MANIFEST_SIGNATURE] = contents.seal(members[manifest.MANIFEST])
+    if contents.stamp is not None:
+        members[manifest.MANIFEST_TOKEN] = contents.stamp(members[manifest.MANIFEST_SIGNATURE])
     return members
+
+
+def _tokens(contents: PackageContents) -> dict[str, bytes]:
+    named = signed_files(contents.signatures, contents.org_signature, contents.dissents)
+    wanted = set(named) if contents.stamp is not None else set()
+    if set(contents.tokens) != wanted:
+        differing = sorted(set(contents.tokens) ^ wanted)
+        raise PackageRefused("PACKAGE_MISSING", name=f"evidence/tst/{differing[0]}.tst")
+    return {f"evidence/tst/{name}.tst": token for name, token in contents.tokens.items()}
+
+
+def _papers(contents: PackageContents) -> dict[str, bytes]:
+    single = {"document.pdf": contents.copy, "journal.json": contents.journal_row}
+    reports = {f"report/{name}": content for name, content in contents.reports.items()}
+    return {name: content for name, content in single.items() if content} | reports
 
 
 def _evidence(contents: PackageContents) -> dict[str, bytes]:
@@ -148,17 +160,49 @@ def _evidence(contents: PackageContents) -> dict[str, bytes]:
     ]
     certificates = dict.fromkeys(_signer_certificate(signature) for signature in signed)
     files = {
-        f"evidence/certs/{number:02d}-{_latin(identity_of(names_in(der).subject).surname)}.crt": _certificate(
-            der
+        f"evidence/certs/{number:02d}-{_latin(identity_of(names_in(der).subject).surname)}.crt": pem(
+            "CERTIFICATE", der
         )
         for number, der in enumerate(certificates, 1)
     }
-    files["evidence/certs/org.crt"] = _certificate(_signer_certificate(contents.org_signature))
-    for number, der in enumerate(contents.authorities, 1):
-        files[f"evidence/certs/{number:02d}-ca.crt"] = _certificate(der)
-    for number, der in enumerate(contents.crls, 1):
-        files[f"evidence/crl/{number:02d}-ca.crl"] = x509.load_der_x509_crl(der).public_bytes(Encoding.PEM)
+    files["evidence/certs/org.crt"] = pem("CERTIFICATE", _signer_certificate(contents.org_signature))
+    return files | evidence_files("evidence", contents.authorities, contents.crls, contents.ocsps)
+
+
+def evidence_files(
+    folder: str, authorities: Iterable[bytes], crls: Iterable[bytes], ocsps: Iterable[bytes]
+) -> dict[str, bytes]:
+    """Certificates, revocation lists and OCSP replies (DER) as the files of an evidence folder."""
+    files = {
+        f"{folder}/certs/{number:02d}-{_kind(der)}.crt": pem("CERTIFICATE", der)
+        for number, der in enumerate(dict.fromkeys(authorities), 1)
+    }
+    for number, der in enumerate(dict.fromkeys(crls), 1):
+        files[f"{folder}/crl/{number:02d}-ca.crl"] = pem("X509 CRL", der)
+    for number, der in enumerate(dict.fromkeys(ocsps), 1):
+        files[f"{folder}/ocsp/{number:02d}.ors"] = der
     return files
+
+
+def _kind(der: bytes) -> str:
+    """What an authority's certificate is for, as the ending of its file's name."""
+    try:
+        extended = x509.load_der_x509_certificate(der).extensions.get_extension_for_class(
+            x509.ExtendedKeyUsage
+        )
+    except x509.ExtensionNotFound:
+        return "ca"
+    if ExtendedKeyUsageOID.TIME_STAMPING in extended.value:
+        return "tsa"
+    return "ocsp" if ExtendedKeyUsageOID.OCSP_SIGNING in extended.value else "ca"
+
+
+def pem(label: str, der: bytes) -> bytes:
+    """DER in PEM clothes (RFC 7468), the form the openssl program reads many of from one file."""
+    text = base64.b64encode(der)
+    lines = [text[start : start + 64] for start in range(0, len(text), 64)]
+    name = label.encode()
+    return b"\n".join([b"-----BEGIN " + name + b"-----", *lines, b"-----END " + name + b"-----", b""])
 
 
 def _signer_certificate(signature: bytes) -> bytes:
@@ -170,15 +214,11 @@ def _signer_certificate(signature: bytes) -> bytes:
     raise PackageRefused("EVIDENCE_CERT")
 
 
-def _certificate(der: bytes) -> bytes:
-    return x509.load_der_x509_certificate(der).public_bytes(Encoding.PEM)
-
-
 def _latin(name: str) -> str:
-    """A surname for a file name. Never ends in `-ca`, which marks authorities."""
+    """A surname for a file name. Never ends as the files of authorities do."""
     spelled = "".join(LETTERS.get(letter, letter) for letter in name.casefold())
     slug = re.sub(r"[^a-z0-9]+", "-", spelled.replace("_", "")).strip("-")[:40]
-    return slug if slug and not slug.endswith("ca") else f"{slug}-signer".strip("-")
+    return slug if slug and not slug.endswith(KINDS) else f"{slug}-signer".strip("-")
 
 
 def _read(path: Path) -> bytes:
