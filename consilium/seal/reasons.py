@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
+from consilium.seal.time_reasons import TIME_REASONS
+
 __all__ = ["REASONS", "sentence"]
 
 REASONS: dict[str, tuple[str, str]] = {
@@ -250,7 +252,7 @@ REASONS: dict[str, tuple[str, str]] = {
         "Особое мнение относится к другому протоколу.",
         "The dissenting opinion belongs to another protocol.",
     ),
-}
+} | TIME_REASONS
 
 
 def sentence(code: str, lang: str, params: Mapping[str, object] | None = None) -> str:
