@@ -1,4 +1,4 @@
-"""What the verifier believes: root certificates, intermediates and revocation lists, as DER bytes."""
+"""What the verifier believes: root certificates, intermediates, revocation lists and OCSP answers, as DER bytes."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -22,6 +22,7 @@ class TrustStore:
     roots: tuple[bytes, ...]
     intermediates: tuple[bytes, ...] = ()
     crls: tuple[bytes, ...] = ()
+    ocsps: tuple[bytes, ...] = ()
 
     @classmethod
     def load(cls, folder: Path) -> "TrustStore":
@@ -46,7 +47,7 @@ class TrustStore:
 
     def demoted(self) -> "TrustStore":
         """The same material with nothing believed: its roots serve only as links to other roots."""
-        return TrustStore((), self.roots + self.intermediates, self.crls)
+        return TrustStore((), self.roots + self.intermediates, self.crls, self.ocsps)
 
     def joined(self, other: "TrustStore") -> "TrustStore":
         """Both stores together, each item once."""
@@ -54,6 +55,7 @@ class TrustStore:
             _once(self.roots + other.roots),
             _once(self.intermediates + other.intermediates),
             _once(self.crls + other.crls),
+            _once(self.ocsps + other.ocsps),
         )
 
 
