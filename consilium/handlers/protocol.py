@@ -24,10 +24,12 @@ from consilium.model import (
     Case,
     Consilium,
     DissentPaper,
+    Paper,
     Person,
     Protocol,
 )
 from consilium.queries.protocol_facts import dissent_text, protocol_facts
+from consilium.rules import numbering
 from consilium.rules import protocol as rules
 from consilium.seal.dissent import Dissent as DissentDocument
 from consilium.seal.dissent import render_dissent
@@ -42,11 +44,10 @@ if TYPE_CHECKING:
 def start_protocol(context: Context, consilium: Consilium, item: AgendaItem, case: Case) -> Protocol:
     """The draft of a decided item, written from the facts in the transaction that decided it (PR-01).
 
-    Number per organisation and year. The caller sets `item.protocol_id` and changes the case.
+    The caller sets `item.protocol_id` and changes the case.
     """
-    year = context.at.year
-    number = context.tx.next_number(f"protocol:{consilium.organisation_id}:{year}")
-    protocol, happened = rules.start(consilium, item, case, f"{year}-{number:05}", context.at)
+    series, number = numbered(context, Paper.PROTOCOL, consilium)
+    protocol, happened = rules.start(consilium, item, case, series, number, context.at)
     context.tx.add(protocol)
     known = {"reasons": "", "course": case.course, "state": case.condition, "decision": ""}
     draft = draft_sections(protocol_facts(context.tx, protocol, consilium, case, known, context.at))
@@ -55,6 +56,12 @@ def start_protocol(context: Context, consilium: Consilium, item: AgendaItem, cas
     context.tx.append_draft(protocol.id, drafts.initial(prose), None)
     record(context, protocol, happened)
     return protocol
+
+
+def numbered(context: Context, paper: Paper, consilium: Consilium) -> tuple[str, str]:
+    """(series, number) of the next paper; refused afterwards, the transaction gives it back."""
+    series = numbering.series(paper, consilium, context.at)
+    return series, numbering.number(context.at, context.tx.next_number(series))
 
 
 def write(context: Context, command: c.WriteProtocol) -> dict[str, Any]:

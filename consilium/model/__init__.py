@@ -5,7 +5,7 @@ aggregate is a list of rows with its own id, so that the store can save what cha
 """
 
 from consilium.model.case import Case, CaseDocument, CaseStatus, Consent, MissingItem, Patient
-from consilium.model.directory import Body, BodyMember, Certificate, Organisation, Person, Route
+from consilium.model.directory import Body, BodyMember, Certificate, Organisation, Person, Readiness, Route
 from consilium.model.meeting import (
     Admission,
     AgendaItem,
@@ -34,6 +34,7 @@ from consilium.model.meeting import (
 from consilium.model.protocol import (
     DissentPaper,
     FilingStatus,
+    Paper,
     Protocol,
     ProtocolStatus,
     Signature,
@@ -65,10 +66,12 @@ __all__ = [
     "Layout",
     "MissingItem",
     "Organisation",
+    "Paper",
     "Patient",
     "Person",
     "Protocol",
     "ProtocolStatus",
+    "Readiness",
     "Recording",
     "RecordingAnswer",
     "RecordingGap",

@@ -75,7 +75,10 @@ class BodyMember:
 
 @dataclass(slots=True, kw_only=True)
 class Body:
-    """A standing medical commission, established by an order of the organisation's head (180н)."""
+    """A standing medical commission, established by an order of the organisation's head (180н).
+
+    `signing_order` and `signing_days` (working days, 0: as the kind has it) are what its order says of signing.
+    """
 
     id: UUID
     organisation_id: UUID
@@ -83,6 +86,8 @@ class Body:
     order_number: str
     order_date: date
     kind: str = "commission"
+    signing_order: str = "parallel"
+    signing_days: int = 0
     members: list[BodyMember] = field(default_factory=list)
 
 
@@ -98,3 +103,23 @@ class Certificate:
     not_after: datetime
     issued_at: datetime
     revoked_at: datetime | None = None
+
+
+@dataclass(slots=True, kw_only=True)
+class Readiness:
+    """The last test signature of a person by one means on one device (SG-06).
+
+    `code` is "OK", a code of the strict verifier, or what the page found missing; `challenge` is spent by the
+    test that answers it.
+    """
+
+    id: UUID
+    person_id: UUID
+    provider: str
+    device: str
+    challenge: str = ""
+    challenge_at: datetime | None = None
+    code: str = ""
+    certificate_sha256: str = ""
+    certificate_until: datetime | None = None
+    checked_at: datetime | None = None

@@ -1,4 +1,4 @@
-"""The protocol of one agenda item: draft, frozen bytes, signatures, seal, filing."""
+"""The protocol of an agenda item and the papers made from it: draft, frozen bytes, signatures, seal, filing."""
 
 from __future__ import annotations
 
@@ -8,11 +8,20 @@ from enum import StrEnum
 from uuid import UUID
 
 
+class Paper(StrEnum):
+    """What an aggregate of this kind is. Everything but a protocol is frozen at birth."""
+
+    PROTOCOL = "protocol"
+    EXTRACT = "extract"  # of a commission's protocol, for one patient
+    ANNULMENT = "annulment"  # the act by which a sealed paper stops to count
+
+
 class ProtocolStatus(StrEnum):
     DRAFTING = "drafting"
     SIGNING = "signing"
     SEALING = "sealing"  # every signer decided; the worker adds the seal and writes the package
     SEALED = "sealed"
+    WITHDRAWN = "withdrawn"  # a paper frozen at birth that was given up before its seal; its number stays
 
 
 class SignatureStatus(StrEnum):
@@ -33,7 +42,12 @@ class FilingStatus(StrEnum):
 
 @dataclass(slots=True, kw_only=True)
 class Signature:
-    """One signer of one version. Rows of fallen versions stay, `version` tells them apart."""
+    """One signer of one version. Rows of fallen versions stay, `version` tells them apart.
+
+    `step`: rows of a lower step are signed first (SG-03). `due_at` stands from the moment the turn has come;
+    `reminders` counts the notices since. `provider`: what made the signature, as the signer's page says.
+    `stand_in`: the seat that takes the place of a released signer (SG-09).
+    """
 
     id: UUID
     version: int
@@ -50,6 +64,11 @@ class Signature:
     signed_at: datetime | None = None
     reason: str = ""
     decided_by: UUID | None = None
+    step: int = 1
+    due_at: datetime | None = None
+    reminders: int = 0
+    provider: str = ""
+    stand_in: UUID | None = None
 
 
 @dataclass(slots=True, kw_only=True)
@@ -71,11 +90,20 @@ class DissentPaper:
     certificate: bytes = b""
     signed_at: datetime | None = None
     reason: str = ""
+    due_at: datetime | None = None
+    reminders: int = 0
 
 
 @dataclass(slots=True, kw_only=True)
 class Protocol:
-    """The aggregate. `document` are the frozen bytes of `version`; never re-serialised (PR-06)."""
+    """The aggregate. `document` are the frozen bytes of `version`; never re-serialised (PR-06).
+
+    `series` and `number` are its place in the continuous numbering of the body and year (PR-08). `parent_id`:
+    the paper an extract or an annulment speaks of. `replaces_id`: the annulled paper whose place this one
+    takes, with the same `set_id` and a higher version. `annulled_by`: the sealed act. `reason`: why an act
+    annuls, at whose application an extract was made. `edition`: the templateId the bytes were frozen under.
+    `waits_for`: what the sealing waits for ("timestamp", "revocation", "seal_key" or nothing).
+    """
 
     id: UUID
     set_id: UUID
@@ -86,12 +114,28 @@ class Protocol:
     organisation_id: UUID
     status: ProtocolStatus
     created_at: datetime
+    paper: Paper = Paper.PROTOCOL
+    series: str = ""
+    parent_id: UUID | None = None
+    replaces_id: UUID | None = None
+    reason: str = ""
+    addressee: str = ""
+    edition: str = ""
     version: int = 1
     document_id: UUID | None = None
     document: bytes = b""
     digest: str = ""
     frozen_at: datetime | None = None
     frozen_by: UUID | None = None
+    signing_order: str = "parallel"
+    signing_days: int = 0
+    waits_for: str = ""
+    withdrawn_at: datetime | None = None
+    withdrawn_by: UUID | None = None
+    withdrawn_reason: str = ""
+    annulled_at: datetime | None = None
+    annulled_by: UUID | None = None
+    annul_reason: str = ""
     sealed_at: datetime | None = None
     seal_cms: bytes = b""
     seal_certificate: bytes = b""

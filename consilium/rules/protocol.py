@@ -133,12 +133,13 @@ def require_chair(consilium: Consilium, person_id: UUID | None) -> Seat:
 
 
 def start(
-    consilium: Consilium, item: AgendaItem, case: Case, number: str, at: datetime
+    consilium: Consilium, item: AgendaItem, case: Case, series: str, number: str, at: datetime
 ) -> tuple[Protocol, list[Event]]:
     """An empty draft for a decided item; the caller fills its text (PR-01)."""
     protocol = Protocol(
         id=uuid4(),
         set_id=uuid4(),
+        series=series,
         number=number,
         consilium_id=consilium.id,
         item_id=item.id,

@@ -53,6 +53,7 @@ MAPPINGS: dict[type, Mapping] = {
         Mapping(model.Route, tables.routes),
         Mapping(model.Body, tables.bodies, "body_id", (Child("members", tables.body_members),)),
         Mapping(model.Certificate, tables.certificates),
+        Mapping(model.Readiness, tables.readiness),
         Mapping(model.RecordingSegment, tables.recording_segments),
         Mapping(
             model.Case,

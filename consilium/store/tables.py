@@ -79,6 +79,13 @@ certificates = _table(
     sa.Index("ix_certificates_person_id", "person_id"),
 )
 
+readiness = _table(
+    "readiness",
+    model.Readiness,
+    _to("person_id", "people"),
+    _unique("uq_readiness_means", "person_id", "provider", "device"),
+)
+
 # --- case ----------------------------------------------------------------------------------------
 
 cases = _table(
@@ -224,12 +231,18 @@ protocols = _table(
     _to("item_id", "agenda_items"),
     _to("case_id", "cases"),
     _to("organisation_id", "organisations"),
-    _unique("uq_protocols_item", "item_id"),
-    _unique("uq_protocols_set", "set_id"),
-    _unique("uq_protocols_number", "organisation_id", "number"),
+    _to("parent_id", "protocols"),
+    _to("replaces_id", "protocols"),
+    _to("annulled_by", "protocols"),
+    _unique("uq_protocols_item", "item_id", where="paper = 'protocol' AND annulled_at IS NULL"),
+    _unique("uq_protocols_set", "set_id", "version"),
+    _unique("uq_protocols_number", "series", "number"),
+    _unique("uq_protocols_annulment", "parent_id", where="paper = 'annulment' AND status <> 'withdrawn'"),
+    _unique("uq_protocols_replaces", "replaces_id"),
     _unique("uq_protocols_registry_number", "registry_number", where="registry_number <> ''"),
     sa.Index("ix_protocols_consilium_id", "consilium_id"),
     sa.Index("ix_protocols_case_id", "case_id"),
+    sa.Index("ix_protocols_parent_id", "parent_id"),
 )
 signatures = _table(
     "signatures",
@@ -407,6 +420,33 @@ media_summaries = sa.Table(
     sa.Index("ix_media_summaries_consilium", "consilium_id"),
     sa.Index("ix_media_summaries_at", "at"),
 )
+webhooks = sa.Table(
+    "webhooks",
+    metadata,
+    sa.Column("organisation_id", sa.Uuid, primary_key=True),
+    sa.Column("url", sa.Text, nullable=False),
+    sa.Column("secret", sa.LargeBinary, nullable=False),  # under the installation's own key
+    sa.Column("set_at", Moment, nullable=False),
+    sa.Column("set_by", sa.Uuid, nullable=False),
+    _to("organisation_id", "organisations"),
+    _to("set_by", "people"),
+)
+webhook_deliveries = sa.Table(
+    "webhook_deliveries",
+    metadata,
+    sa.Column("id", sa.Uuid, primary_key=True),
+    sa.Column("organisation_id", sa.Uuid, nullable=False),
+    sa.Column("event", sa.Text, nullable=False),
+    sa.Column("body", JSON, nullable=False),
+    sa.Column("at", Moment, nullable=False),
+    sa.Column("status", sa.Text, nullable=False),
+    sa.Column("attempts", sa.Integer, nullable=False),
+    sa.Column("answer", sa.Text, nullable=False),  # an HTTP status or a code of ours
+    sa.Column("ended_at", Moment),
+    one_of("status", ["waiting", "delivered", "dead"]),
+    _to("organisation_id", "organisations"),
+    sa.Index("ix_webhook_deliveries_organisation_id", "organisation_id", "at"),
+)
 
 # Unique index -> code of the Conflict a person sees.
 CODES: dict[str, str] = {
@@ -414,6 +454,8 @@ CODES: dict[str, str] = {
     "uq_seats_one_chair": "duplicate",
     "uq_ballots_one_open": "already_open",
     "uq_signatures_person": "already_signed",
+    "uq_protocols_annulment": "already_annulled",
+    "uq_protocols_replaces": "already_replaced",
 }
 
 

@@ -1,0 +1,234 @@
+"""Legal force: papers made from a protocol, continuous numbering, annulment and replacement.
+
+Revision ID: 0003
+"""
+
+from typing import Any
+from uuid import UUID
+
+import sqlalchemy as sa
+from alembic import op
+from sqlalchemy.dialects import postgresql
+
+revision = "0003"
+down_revision = "0002"
+
+STATUSES = "\"status\" IN ('drafting', 'signing', 'sealing', 'sealed'{more})"
+TEXTS = ("series", "reason", "addressee", "edition", "waits_for", "withdrawn_reason", "annul_reason")
+PEOPLE_AND_PAPERS = ("parent_id", "replaces_id", "withdrawn_by", "annulled_by")
+TIMES = ("withdrawn_at", "annulled_at")
+LIVE = sa.text("paper = 'protocol' AND annulled_at IS NULL")
+STANDING = sa.text("paper = 'annulment' AND status <> 'withdrawn'")
+
+
+def upgrade():
+    _signing()
+    _papers()
+    _number_in_series()
+    _webhooks()
+
+
+def downgrade():
+    op.drop_table("webhook_deliveries")
+    op.drop_table("webhooks")
+    _no_papers()
+    _no_signing()
+
+
+# --- signing -------------------------------------------------------------------------------------
+
+# Table -> columns with their values for the rows that are there.
+OF_SIGNING: dict[str, tuple[tuple[str, Any, str | None], ...]] = {
+    "bodies": (("signing_order", sa.Text(), "parallel"), ("signing_days", sa.Integer(), "0")),
+    "dissent_papers": (("due_at", sa.DateTime(timezone=True), None), ("reminders", sa.Integer(), "0")),
+    "protocols": (("signing_order", sa.Text(), "parallel"), ("signing_days", sa.Integer(), "0")),
+    "signatures": (
+        ("step", sa.Integer(), "1"),
+        ("due_at", sa.DateTime(timezone=True), None),
+        ("reminders", sa.Integer(), "0"),
+        ("provider", sa.Text(), ""),
+        ("stand_in", sa.Uuid(), None),
+    ),
+}
+
+
+def _signing():
+    op.create_table(
+        "readiness",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("person_id", sa.Uuid(), nullable=False),
+        sa.Column("provider", sa.Text(), nullable=False),
+        sa.Column("device", sa.Text(), nullable=False),
+        sa.Column("challenge", sa.Text(), nullable=False),
+        sa.Column("challenge_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("code", sa.Text(), nullable=False),
+        sa.Column("certificate_sha256", sa.Text(), nullable=False),
+        sa.Column("certificate_until", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("checked_at", sa.DateTime(timezone=True), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["person_id"],
+            ["people.id"],
+            name=op.f("fk_readiness_person_id"),
+            initially="DEFERRED",
+            deferrable=True,
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_readiness")),
+    )
+    op.create_index("uq_readiness_means", "readiness", ["person_id", "provider", "device"], unique=True)
+    for table, columns in OF_SIGNING.items():
+        with op.batch_alter_table(table, schema=None) as batch_op:
+            for name, kind, value in columns:
+                batch_op.add_column(sa.Column(name, kind, nullable=value is None, server_default=value))
+
+
+def _no_signing():
+    for table, columns in OF_SIGNING.items():
+        with op.batch_alter_table(table, schema=None) as batch_op:
+            for name, _, _ in columns:
+                batch_op.drop_column(name)
+    op.drop_table("readiness")
+
+
+# --- papers --------------------------------------------------------------------------------------
+
+
+def _papers():
+    # A word of the CHECK changes, so SQLite copies the table; the defaults are for rows that are there.
+    with op.batch_alter_table("protocols", schema=None) as batch_op:
+        batch_op.add_column(sa.Column("paper", sa.Text(), nullable=False, server_default="protocol"))
+        for name in TEXTS:
+            batch_op.add_column(sa.Column(name, sa.Text(), nullable=False, server_default=""))
+        for name in PEOPLE_AND_PAPERS:
+            batch_op.add_column(sa.Column(name, sa.Uuid(), nullable=True))
+        for name in TIMES:
+            batch_op.add_column(sa.Column(name, sa.DateTime(timezone=True), nullable=True))
+        batch_op.drop_constraint(batch_op.f("ck_protocols_status"), type_="check")
+        batch_op.create_check_constraint(
+            batch_op.f("ck_protocols_status"), sa.text(STATUSES.format(more=", 'withdrawn'"))
+        )
+        batch_op.create_check_constraint(
+            batch_op.f("ck_protocols_paper"), sa.text("\"paper\" IN ('protocol', 'extract', 'annulment')")
+        )
+        for name in ("parent_id", "replaces_id", "annulled_by"):
+            batch_op.create_foreign_key(
+                batch_op.f(f"fk_protocols_{name}"),
+                "protocols",
+                [name],
+                ["id"],
+                deferrable=True,
+                initially="DEFERRED",
+            )
+        batch_op.drop_index("uq_protocols_item")
+        batch_op.drop_index("uq_protocols_set")
+        batch_op.drop_index("uq_protocols_number")
+    with op.batch_alter_table("protocols", schema=None) as batch_op:
+        for name in ("paper", *TEXTS):
+            batch_op.alter_column(name, server_default=None)
+        batch_op.create_index(
+            "uq_protocols_item", ["item_id"], unique=True, sqlite_where=LIVE, postgresql_where=LIVE
+        )
+        batch_op.create_index("uq_protocols_set", ["set_id", "version"], unique=True)
+        batch_op.create_index(
+            "uq_protocols_annulment",
+            ["parent_id"],
+            unique=True,
+            sqlite_where=STANDING,
+            postgresql_where=STANDING,
+        )
+        batch_op.create_index("uq_protocols_replaces", ["replaces_id"], unique=True)
+        batch_op.create_index("ix_protocols_parent_id", ["parent_id"], unique=False)
+
+
+def _number_in_series():
+    """Old numbers belong to their organisation's series of the year, which goes on."""
+    protocols = sa.table(
+        "protocols",
+        sa.column("id", sa.Uuid()),
+        sa.column("organisation_id", sa.Uuid()),
+        sa.column("number", sa.Text()),
+        sa.column("series", sa.Text()),
+    )
+    bind = op.get_bind()
+    columns = (protocols.c.id, protocols.c.organisation_id, protocols.c.number)
+    rows = bind.execute(sa.select(*columns)).all()
+    known = [{"key": one.id, "named": _series(one.organisation_id, one.number)} for one in rows]
+    if known:
+        change = sa.update(protocols).where(protocols.c.id == sa.bindparam("key"))
+        bind.execute(change.values(series=sa.bindparam("named")), known)
+    with op.batch_alter_table("protocols", schema=None) as batch_op:
+        batch_op.create_index("uq_protocols_number", ["series", "number"], unique=True)
+
+
+def _series(organisation_id: UUID, number: str) -> str:
+    return f"protocol:{organisation_id}:{number.partition('-')[0]}"
+
+
+def _no_papers():
+    """What was made of a protocol, and what took the place of an annulled one, did not exist before."""
+    later = "SELECT id FROM protocols WHERE paper <> 'protocol' OR replaces_id IS NOT NULL"
+    for table in ("signatures", "dissent_papers", "draft_updates"):
+        op.execute(f"DELETE FROM {table} WHERE protocol_id IN ({later})")  # noqa: S608 - constants of this file
+    op.execute("UPDATE protocols SET annulled_by = NULL")
+    op.execute("DELETE FROM protocols WHERE paper <> 'protocol' OR replaces_id IS NOT NULL")
+    with op.batch_alter_table("protocols", schema=None) as batch_op:
+        batch_op.drop_index("ix_protocols_parent_id")
+        batch_op.drop_index("uq_protocols_replaces")
+        batch_op.drop_index("uq_protocols_annulment", sqlite_where=STANDING, postgresql_where=STANDING)
+        batch_op.drop_index("uq_protocols_number")
+        batch_op.drop_index("uq_protocols_set")
+        batch_op.drop_index("uq_protocols_item", sqlite_where=LIVE, postgresql_where=LIVE)
+    with op.batch_alter_table("protocols", schema=None) as batch_op:
+        for name in ("parent_id", "replaces_id", "annulled_by"):
+            batch_op.drop_constraint(batch_op.f(f"fk_protocols_{name}"), type_="foreignkey")
+        batch_op.drop_constraint(batch_op.f("ck_protocols_paper"), type_="check")
+        batch_op.drop_constraint(batch_op.f("ck_protocols_status"), type_="check")
+        batch_op.create_check_constraint(batch_op.f("ck_protocols_status"), sa.text(STATUSES.format(more="")))
+        for name in ("paper", *TEXTS, *PEOPLE_AND_PAPERS, *TIMES):
+            batch_op.drop_column(name)
+        batch_op.create_index("uq_protocols_number", ["organisation_id", "number"], unique=True)
+        batch_op.create_index("uq_protocols_set", ["set_id"], unique=True)
+        batch_op.create_index("uq_protocols_item", ["item_id"], unique=True)
+
+
+# --- webhooks ------------------------------------------------------------------------------------
+
+
+def _webhooks():
+    op.create_table(
+        "webhooks",
+        sa.Column("organisation_id", sa.Uuid(), nullable=False),
+        sa.Column("url", sa.Text(), nullable=False),
+        sa.Column("secret", sa.LargeBinary(), nullable=False),
+        sa.Column("set_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("set_by", sa.Uuid(), nullable=False),
+        _deferred("webhooks", "organisation_id", "organisations"),
+        _deferred("webhooks", "set_by", "people"),
+        sa.PrimaryKeyConstraint("organisation_id", name=op.f("pk_webhooks")),
+    )
+    op.create_table(
+        "webhook_deliveries",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("organisation_id", sa.Uuid(), nullable=False),
+        sa.Column("event", sa.Text(), nullable=False),
+        sa.Column("body", sa.JSON().with_variant(postgresql.JSONB(), "postgresql"), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("status", sa.Text(), nullable=False),
+        sa.Column("attempts", sa.Integer(), nullable=False),
+        sa.Column("answer", sa.Text(), nullable=False),
+        sa.Column("ended_at", sa.DateTime(timezone=True), nullable=True),
+        sa.CheckConstraint(
+            "\"status\" IN ('waiting', 'delivered', 'dead')", name=op.f("ck_webhook_deliveries_status")
+        ),
+        _deferred("webhook_deliveries", "organisation_id", "organisations"),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_webhook_deliveries")),
+    )
+    op.create_index(
+        "ix_webhook_deliveries_organisation_id", "webhook_deliveries", ["organisation_id", "at"], unique=False
+    )
+
+
+def _deferred(table: str, column: str, target: str) -> sa.ForeignKeyConstraint:
+    name = op.f(f"fk_{table}_{column}")
+    return sa.ForeignKeyConstraint(
+        [column], [f"{target}.id"], name=name, initially="DEFERRED", deferrable=True
+    )
