@@ -28,7 +28,7 @@ from web.api import (
     session,
 )
 from web.limits import Limits
-from web.pages import consilia, day, directory, own, protocols, quality, requests, room
+from web.pages import authenticity, consilia, day, directory, own, protocols, quality, requests, room
 from web.pool import Pool
 from web.site import SESSIONS_SEEN, SITE, Site
 
@@ -61,6 +61,7 @@ ROUTES: tuple[Route, ...] = (
     Route("GET", "/room/{id}", room.room),
     Route("GET", "/protocols/{id}", protocols.one),
     Route("GET", "/signing", protocols.desk),
+    Route("GET", "/check/{id}", authenticity.one),
     Route("GET", "/bodies", directory.bodies),
     Route("GET", "/people", directory.people),
     Route("GET", "/health.page", own.health),

@@ -24,7 +24,7 @@ PERMISSIONS = (
 # its single-use ticket (signaling/server.py), which only a session gets.
 PUBLIC = frozenset(
     {"/sign-in", "/api/session.begin", "/health", "/metrics", "/authority/crl", "/registry/callback", "/favicon.ico",
-     "/registry/documents/{local_uid}", "/static", "/socket.io/"}
+     "/registry/documents/{local_uid}", "/check/{id}", "/static", "/socket.io/"}
 )  # fmt: skip
 # Machines authenticate these by HMAC over the body; there is no browser and no cookie.
 MACHINES = frozenset({"/registry/callback"})
