@@ -1,63 +1,45 @@
-"""Header codes of each kind of protocol, as data with a source, and the dictionaries the header names.
+"""The table of kinds: header codes and validity of every edition, as data with a source.
 
-A kind's edition is chosen by the document's date (РЭМД answers NO_DOCUMENT_KIND_ON_DATE outside it). `inferred`
-marks rows for which no published artefact was found: they are configuration to be confirmed, not knowledge.
-Sources: НСИ 1.2.643.5.1.13.13.11.1520 and .1522, guides 190 and 215; see docs/rules.md.
+An edition is chosen by the document's date (РЭМД answers NO_DOCUMENT_KIND_ON_DATE outside it) and stays accepted
+until its end; an unknown end leaves it open, as НСИ 11.1520 does. `inferred` marks rows for which no published guide
+was found: they are configuration to be confirmed, not knowledge.
+Sources: НСИ 1.2.643.5.1.13.13.11.1520 and .1522; guides 99, 185, 190, 215; regulation 4.1-4.2.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date
+from enum import StrEnum
 
 from consilium.documents.facts import Coded, ProtocolKind
+from consilium.documents.vocabulary import NAMES, SAVED, SEEN
+from consilium.errors import Invalid
 
 BASE = "1.2.643.5.1.13.13"
 SNILS_ROOT = "1.2.643.100.3"
 MINISTRY_ROOT = "1.2.643.5.1.13"
 MINISTRY_NAME = "Министерство здравоохранения Российской Федерации"
 
-# The last arcs below 1.2.643.5.1.13.13: (version, name) as published.
-DICTIONARIES: dict[str, tuple[str, str]] = {
-    "11.1002": ("9.6", "Должности медицинских и фармацевтических работников"),
-    "11.1040": ("2.1", "Пол пациента"),
-    "11.1504": ("1.3", "Тип адреса пациента"),
-    "11.1520": ("12.14", "Электронные медицинские документы"),
-    "11.1522": ("7.24", "Виды медицинской документации"),
-    "11.1551": ("1.1", "Формы оказания медицинской помощи"),
-    "99.2.166": ("5.41", "Кодируемые поля CDA документов"),
-    "99.2.197": ("4.29", "Секции электронных медицинских документов"),
-    "99.2.285": ("1.2", "Уровень конфиденциальности медицинского документа"),
-    "99.2.368": (
-        "2.8",
-        "Роли сотрудников при подписании медицинских документов, в том числе в электронном виде",
-    ),
-    "99.2.723": ("1.1", "Типы медицинских карт"),
-    "99.2.726": ("3.10", "Типы документированных событий"),
-    "99.2.1079": ("1.26", "Виды структурированных электронных медицинских документов"),
-}
-
-ROLES: dict[str, str] = {
-    "ADVISER": "Консультант",
-    "ATTENDING_PHYSICIAN": "Лечащий врач",
-    "AUTHOR": "Автор документа",
-    "CHAIRMAN": "Председатель",
-    "COMMISSIONER": "Член комиссии",
-    "DEP_CHIEF": "Заведующий отделением",
-    "DOCTOR": "Врач",
-    "HEAD_DOCTOR": "Главный врач",
-    "MEMBER_OF_MDRT": "Участник МДРК",
-    "PERFORMER": "Исполнитель",
-    "SECRETARY": "Секретарь",
-    "VICE_CHAIRMAN": "Заместитель председателя",
-}
-SEXES: dict[str, str] = {"1": "Мужской", "2": "Женский", "3": "Неопределенный"}
-CONFIDENTIALITY: dict[str, str] = {"N": "Обычный", "R": "Ограниченный", "V": "Крайне ограниченный"}
-OTHER_CARD = Coded(code="3", name="Иная медицинская карта")
+DICTIONARIES: dict[str, tuple[str, str]] = {**SAVED, **SEEN}
+ROLES: dict[str, str] = NAMES["99.2.368"]
+SEXES: dict[str, str] = NAMES["11.1040"]
 
 CONSULTATION_EVENT = Coded(code="1", name="Консультация")
 COMMISSION_EVENT = Coded(code="5", name="Врачебная комиссия")
 CONSILIUM_EVENT = Coded(code="8", name="Консилиум")
+REFERRAL_EVENT = Coded(code="50", name="Выдача медицинского документа")
+
+
+class Layout(StrEnum):
+    """Which header and body a document has; one per guide, and one for the local form."""
+
+    ONCOLOGICAL = "oncological"
+    GENERAL = "general"
+    CONSULTATION = "consultation"
+    COMMISSION = "commission"
+    EXTRACT = "extract"
+    REFERRAL = "referral"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,7 +48,8 @@ class Edition:
 
     `dictionary` is the last arcs of the code's dictionary; `translation` the code of 99.2.1079 that the newer
     header generation adds. `registry_kind` is the code of 11.1520 under which the document is filed, None for a
-    document that stays with the organisation (kind 87: EXISTENCE_SEMD is false).
+    document that stays with the organisation (kind 87: EXISTENCE_SEMD is false). `number` is the edition's own
+    number. `inferred`: no published guide was found.
     """
 
     template: str
@@ -76,8 +59,10 @@ class Edition:
     event: Coded
     starts: date
     registry_kind: str | None
+    layout: Layout
     translation: Coded | None = None
     ends: date | None = None
+    number: int = 1
     inferred: bool = False
 
     def valid_on(self, day: date) -> bool:
@@ -89,6 +74,8 @@ _GENERAL = "Протокол консилиума врачей"
 _ONCOLOGICAL = "Протокол консилиума врачей (онкологического)"
 _CONSULTATION = "Протокол телемедицинской консультации"
 _COMMISSION = "Протокол врачебной комиссии"
+_EXTRACT = "Выписка из протокола решения врачебной комиссии"
+_REFERRAL = "Направление на консультацию и во вспомогательные кабинеты"
 
 EDITIONS: dict[ProtocolKind, tuple[Edition, ...]] = {
     ProtocolKind.GENERAL: (
@@ -101,6 +88,7 @@ EDITIONS: dict[ProtocolKind, tuple[Edition, ...]] = {
             event=CONSILIUM_EVENT,
             starts=date(2025, 11, 17),
             registry_kind="307",
+            layout=Layout.GENERAL,
             inferred=True,
         ),
     ),
@@ -113,6 +101,7 @@ EDITIONS: dict[ProtocolKind, tuple[Edition, ...]] = {
             event=CONSILIUM_EVENT,
             starts=date(2023, 8, 14),
             registry_kind="190",
+            layout=Layout.ONCOLOGICAL,
         ),
     ),
     ProtocolKind.CONSULTATION: (
@@ -124,6 +113,7 @@ EDITIONS: dict[ProtocolKind, tuple[Edition, ...]] = {
             event=CONSULTATION_EVENT,
             starts=date(2019, 11, 30),
             registry_kind="40",
+            layout=Layout.CONSULTATION,
             inferred=True,
         ),
     ),
@@ -136,10 +126,72 @@ EDITIONS: dict[ProtocolKind, tuple[Edition, ...]] = {
             event=COMMISSION_EVENT,
             starts=date(2025, 9, 1),
             registry_kind=None,
+            layout=Layout.COMMISSION,
             inferred=True,
         ),
     ),
 }
+
+
+def _old_extract(number: int, kind: str, starts: date, *, inferred: bool) -> Edition:
+    return Edition(
+        template=f"{BASE}.14.347.9.{number}",
+        code=Coded(code="347", name=_EXTRACT),
+        dictionary="11.1522",
+        title=_EXTRACT,
+        event=COMMISSION_EVENT,
+        starts=starts,
+        registry_kind=kind,
+        layout=Layout.EXTRACT,
+        number=number,
+        inferred=inferred,
+    )
+
+
+def _new_extract(number: int, kind: str, starts: date) -> Edition:
+    return Edition(
+        template=f"{BASE}.15.75.{number}",
+        code=Coded(code=kind, name=NAMES["11.1520"][kind]),
+        dictionary="11.1520",
+        translation=Coded(code="75", name=_EXTRACT),
+        title=_EXTRACT,
+        event=COMMISSION_EVENT,
+        starts=starts,
+        registry_kind=kind,
+        layout=Layout.EXTRACT,
+        number=number,
+        inferred=True,
+    )
+
+
+# No end date is published for any of the four: all are accepted side by side from their start.
+EXTRACTS: tuple[Edition, ...] = (
+    _old_extract(1, "99", date(2021, 11, 4), inferred=False),
+    _old_extract(2, "158", date(2023, 8, 28), inferred=True),
+    _new_extract(3, "312", date(2025, 11, 17)),
+    _new_extract(4, "334", date(2026, 8, 10)),
+)
+
+
+def _referral(number: int, kind: str, starts: date, *, inferred: bool) -> Edition:
+    return Edition(
+        template=f"{BASE}.14.57.9.{number}",
+        code=Coded(code="57", name=_REFERRAL),
+        dictionary="11.1522",
+        title=_REFERRAL,
+        event=REFERRAL_EVENT,
+        starts=starts,
+        registry_kind=kind,
+        layout=Layout.REFERRAL,
+        number=number,
+        inferred=inferred,
+    )
+
+
+REFERRALS: tuple[Edition, ...] = (
+    _referral(1, "85", date(2021, 6, 30), inferred=True),
+    _referral(2, "185", date(2023, 8, 14), inferred=False),
+)
 
 
 def edition(kind: ProtocolKind, on: date) -> Edition:
@@ -148,12 +200,55 @@ def edition(kind: ProtocolKind, on: date) -> Edition:
     return next((row for row in rows if row.valid_on(on)), rows[0])
 
 
+def extract_edition(on: date, installed: frozenset[str], forced: str | None = None) -> Edition:
+    """The edition of a commission's extract made on a day.
+
+    The newest accepted one whose guide is in `installed` (codes of 11.1520); with none installed, the newest one
+    that was published. `forced` is an operator's choice by that code. Raises Invalid("edition_unknown") or
+    Invalid("edition_not_accepted") with `edition` and `on`.
+    """
+    return _chosen(EXTRACTS, on, installed, forced)
+
+
+def referral_edition(on: date, installed: frozenset[str], forced: str | None = None) -> Edition:
+    """The edition of a referral for consultation made on a day; as `extract_edition`."""
+    return _chosen(REFERRALS, on, installed, forced)
+
+
+def _chosen(rows: tuple[Edition, ...], on: date, installed: frozenset[str], forced: str | None) -> Edition:
+    if forced:
+        return _forced(rows, on, forced)
+    accepted = [row for row in rows if row.valid_on(on)]
+    if not accepted:
+        raise Invalid("edition_not_accepted", edition=rows[0].registry_kind, on=on.isoformat())
+    for wanted in (
+        [row for row in accepted if row.registry_kind in installed],
+        [row for row in accepted if not row.inferred],
+    ):
+        if wanted:
+            return wanted[-1]
+    return accepted[-1]
+
+
+def _forced(rows: tuple[Edition, ...], on: date, forced: str) -> Edition:
+    row = next((row for row in rows if row.registry_kind == forced), None)
+    if row is None:
+        raise Invalid("edition_unknown", edition=forced)
+    if not row.valid_on(on):
+        raise Invalid("edition_not_accepted", edition=forced, on=on.isoformat())
+    return row
+
+
+def every_edition() -> tuple[Edition, ...]:
+    """All rows: protocols, extracts, referrals."""
+    return (*(row for rows in EDITIONS.values() for row in rows), *EXTRACTS, *REFERRALS)
+
+
 def registry_kinds() -> frozenset[str]:
     """Every kind code this product files."""
-    return frozenset(row.registry_kind for rows in EDITIONS.values() for row in rows if row.registry_kind)
+    return frozenset(row.registry_kind for row in every_edition() if row.registry_kind)
 
 
 def edition_of(template: str) -> Edition | None:
     """The edition a rendered document names in its templateId; None for anything else."""
-    rows = (row for kind in EDITIONS.values() for row in kind)
-    return next((row for row in rows if row.template == template), None)
+    return next((row for row in every_edition() if row.template == template), None)

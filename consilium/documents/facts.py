@@ -8,10 +8,68 @@ Source of the mandatory content: 323-ФЗ ст. 48 ч. 4 (surnames, reasons, cou
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from enum import StrEnum
 from uuid import UUID
+
+from consilium.documents.record import (
+    Address,
+    Coded,
+    Diagnosis,
+    DocumentReference,
+    Guardian,
+    Hospitalisation,
+    IdentityPaper,
+    Licence,
+    Payment,
+    PersonName,
+    Policy,
+    Recommendations,
+    Result,
+    Service,
+)
+
+__all__ = [
+    "Address",
+    "CaseDocument",
+    "Choice",
+    "Coded",
+    "CommissionOrder",
+    "Consent",
+    "ConsentBasis",
+    "Diagnosis",
+    "Dissent",
+    "DocumentReference",
+    "Encounter",
+    "Guardian",
+    "Hospitalisation",
+    "IdentityPaper",
+    "Interval",
+    "Licence",
+    "Organisation",
+    "Outcome",
+    "Participant",
+    "Patient",
+    "Payment",
+    "PersonName",
+    "Policy",
+    "ProtocolFacts",
+    "ProtocolKind",
+    "Recommendations",
+    "Recorded",
+    "RecordingGap",
+    "RemoteStatement",
+    "Resolution",
+    "Result",
+    "SeatKind",
+    "Sections",
+    "Service",
+    "SigningNote",
+    "SigningNoteKind",
+    "Tally",
+    "Vote",
+]
 
 
 class ProtocolKind(StrEnum):
@@ -68,47 +126,30 @@ class SigningNoteKind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Coded:
-    """A code of a national dictionary with its display name as it was shown to the person who chose it."""
-
-    code: str
-    name: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PersonName:
-    """A Russian personal name; the patronymic may be empty."""
-
-    surname: str
-    given: str
-    patronymic: str = ""
-
-    def full(self) -> str:
-        """`Иванов Иван Иванович`."""
-        return " ".join(part for part in (self.surname, self.given, self.patronymic) if part)
-
-    def short(self) -> str:
-        """`Иванов И. И.`: the form used in lists of votes."""
-        initials = [f"{part[0]}." for part in (self.given, self.patronymic) if part]
-        return " ".join([self.surname, *initials])
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Organisation:
-    """A medical organisation; `oid` is its ФРМО identifier (11.1461), dotted digits without leading zeros."""
+    """A medical organisation; `oid` is its ФРМО identifier (11.1461), dotted digits without leading zeros.
+
+    `address` is for people; `place` is the same with region and index, as the guides want it from the organisation
+    that registers the document. `phone` in the international form (+74950000000).
+    """
 
     oid: str
     name: str
     ogrn: str = ""
     inn: str = ""
     address: str = ""
+    okpo: str = ""
+    phone: str = ""
+    place: Address | None = None
+    licence: Licence | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Patient:
     """The patient of the case. `sex` is a code of 11.1040 (1 male, 2 female, 3 undetermined).
 
-    With `pseudonym` the name is a pseudonym and the СНИЛС is withheld: the local id alone leads back to the person.
+    With `pseudonym` the name is a pseudonym and СНИЛС, papers, policy and addresses are withheld: the local id alone
+    leads back to the person. `places` holds at most two addresses of different kinds.
     """
 
     local_id: str
@@ -118,15 +159,23 @@ class Patient:
     snils: str = ""
     address: str = ""
     pseudonym: bool = False
+    paper: IdentityPaper | None = None
+    policy: Policy | None = None
+    places: tuple[Address, ...] = ()
+    guardian: Guardian | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Encounter:
-    """The case of care the consilium belongs to. `kind` is a code of 99.2.723 (1 out-patient, 2 in-patient, 3 other)."""
+    """The case of care the consilium belongs to. `kind` is a code of 99.2.723 (1 out-patient, 2 in-patient, 3 other).
+
+    `card` names the sort of another card (11.1522) and is needed for kind 3 alone.
+    """
 
     card_number: str
     kind: Coded
     started_at: datetime | None = None
+    card: Coded | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -168,6 +217,7 @@ class Participant:
     voted: bool = False
     recused: bool = False
     recusal_reason: str = ""
+    qualification: str = ""
 
     @property
     def attended(self) -> bool:
@@ -234,12 +284,20 @@ class RemoteStatement:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CaseDocument:
-    """A document that lay before the consilium; `digest` is the sha256 (hex) of the stored bytes."""
+    """A document that lay before the consilium; `digest` is the sha256 (hex) of the stored bytes.
+
+    With `kind` (11.1522) and a date it also becomes a coded reference; `paper` says that the original is on paper.
+    """
 
     title: str
     media_type: str
     digest: str
     dated: date | None = None
+    kind: Coded | None = None
+    series: str = ""
+    number: str = ""
+    paper: bool = False
+    reference: DocumentReference = field(default_factory=DocumentReference)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -271,11 +329,16 @@ class SigningNote:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CommissionOrder:
-    """The order that makes a commission a body (180н): its name, the order's number and date."""
+    """The order that makes a commission a body (180н): its name, the order's number and date.
+
+    `subcommission` is the sort of a subcommission in words or by code (field 12476; its dictionary is published
+    nowhere we could find).
+    """
 
     name: str
     order_number: str
     order_date: date | None = None
+    subcommission: Coded | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -294,7 +357,10 @@ class ProtocolFacts:
 
     `document_id` is new for every version, `set_id` is kept, `version` counts from 1 and `replaces` is the previous
     version's id. `form` is a code of 11.1508, `urgency` of 11.1551, `goal` of 11.1506; `goal_text` is mandatory for
-    goal 10. `mis_number` and `instance_number` are the arcs of this installation in identifiers below the
+    goal 10. `diagnosis` is what the patient was sent with; `diagnoses` what the consilium settled on, the main one
+    first (none: the referral's diagnosis stands). `severity` is 11.1006, `consilium_type` 99.2.780, `service_type`
+    11.1034, `service_conditions` 99.2.322, `consultation_type` and `consultation_goal` (99.2.46) belong to kind 40.
+    `mis_number` and `instance_number` are the arcs of this installation in identifiers below the
     organisation's OID. `author_id` and `authenticator_id` are person ids among the participants.
     """
 
@@ -337,6 +403,19 @@ class ProtocolFacts:
     utc_offset_minutes: int = 180
     mis_number: int = 1
     instance_number: int = 1
+    severity: Coded | None = None
+    diagnoses: tuple[Diagnosis, ...] = ()
+    services: tuple[Service, ...] = ()
+    results: tuple[Result, ...] = ()
+    recommendations: Recommendations = field(default_factory=Recommendations)
+    consilium_type: Coded | None = None
+    service_type: Coded | None = None
+    service_conditions: Coded | None = None
+    consultation_type: Coded | None = None
+    consultation_goal: Coded | None = None
+    complaints: str = ""
+    payment: Payment | None = None
+    hospitalisation: Hospitalisation | None = None
 
     def person(self, person_id: str) -> Participant | None:
         """The participant with this id, or None."""

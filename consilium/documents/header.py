@@ -14,11 +14,9 @@ from lxml import etree
 
 from consilium.documents.editions import (
     BASE,
-    CONFIDENTIALITY,
     DICTIONARIES,
     MINISTRY_NAME,
     MINISTRY_ROOT,
-    OTHER_CARD,
     ROLES,
     SEXES,
     SNILS_ROOT,
@@ -33,8 +31,11 @@ from consilium.documents.facts import (
     ProtocolFacts,
     SeatKind,
 )
+from consilium.documents.vocabulary import NAMES
 from consilium.documents.wording import local
 
+CONFIDENTIALITY = NAMES["99.2.285"]
+OTHER_CARD = Coded(code="3", name=NAMES["99.2.723"]["3"])
 V3 = "urn:hl7-org:v3"
 IDENTITY = "urn:hl7-ru:identity"
 ADDRESS = "urn:hl7-ru:address"

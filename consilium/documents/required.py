@@ -1,0 +1,142 @@
+"""What a guide demands beyond the law's five items, named in plain words before any schema is asked.
+
+Pure: facts and an edition in, a list of codes and fields out; `missing_items` (validate.py) keeps the statutory part.
+Sources: schematron 190, 99, 185, 215; НСИ 11.1520 (PATIENT_INFO).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from consilium.documents.editions import SEXES, Edition, Layout
+from consilium.documents.facts import Coded, Participant, ProtocolFacts, SeatKind
+from consilium.documents.validate import Missing
+
+MIN_PERFORMERS = 3  # guide 190, У1-18
+POLICY_SOURCE = "1"  # 11.1039: compulsory insurance
+
+
+def performers(facts: ProtocolFacts) -> tuple[Participant, ...]:
+    """Those who are named as having taken part: everybody who came and did more than watch."""
+    return tuple(one for one in facts.attended() if one.seat is not SeatKind.OBSERVER)
+
+
+def missing_for_edition(facts: ProtocolFacts, edition: Edition) -> list[Missing]:
+    """What this edition still lacks; empty for a document that can be rendered and should pass its rules."""
+    return list(_RULES[edition.layout](facts))
+
+
+def _nothing(facts: ProtocolFacts) -> Iterator[Missing]:
+    del facts
+    yield from ()
+
+
+def _oncological(facts: ProtocolFacts) -> Iterator[Missing]:
+    if len(performers(facts)) < MIN_PERFORMERS:
+        yield Missing("performers_too_few", "participants")
+    yield from _consilium(facts)
+
+
+def _consilium(facts: ProtocolFacts) -> Iterator[Missing]:
+    yield from _patient(facts)
+    yield from _organisation(facts)
+    yield from _posts(facts)
+    yield from _signers(facts)
+    yield from _encounter(facts)
+    yield from _coded(facts.severity, "severity_missing", "severity")
+    yield from _coded(facts.form, "form_missing", "form")
+    yield from _coded(facts.goal, "goal_missing", "goal")
+    yield from _diagnosis(facts)
+
+
+def _extract(facts: ProtocolFacts) -> Iterator[Missing]:
+    yield from _patient(facts)
+    yield from _organisation(facts)
+    yield from _posts(facts)
+    yield from _everybody_has_a_number(facts)
+    yield from _diagnosis(facts)
+    yield from _payment(facts, needed=True)
+
+
+def _referral(facts: ProtocolFacts) -> Iterator[Missing]:
+    yield from _patient(facts)
+    yield from _organisation(facts)
+    yield from _signers(facts)
+    yield from _diagnosis(facts)
+    yield from _payment(facts, needed=False)
+
+
+def _patient(facts: ProtocolFacts) -> Iterator[Missing]:
+    patient = facts.patient
+    if patient.pseudonym:
+        yield Missing("patient_pseudonym", "patient")
+        return
+    if not patient.snils.strip():
+        yield Missing("patient_snils_missing", "patient.snils")
+    if patient.sex not in SEXES:
+        yield Missing("patient_sex_missing", "patient.sex")
+    if patient.birth_date is None:
+        yield Missing("patient_birth_date_missing", "patient.birth_date")
+
+
+def _organisation(facts: ProtocolFacts) -> Iterator[Missing]:
+    if not facts.organisation.okpo.strip():
+        yield Missing("organisation_okpo_missing", "organisation.okpo")
+    place = facts.organisation.place
+    if place is None or not place.text.strip() or not place.region.code:
+        yield Missing("organisation_place_missing", "organisation.place")
+
+
+def _posts(facts: ProtocolFacts) -> Iterator[Missing]:
+    if any(not one.post.code for one in performers(facts)):
+        yield Missing("post_code_missing", "participants.post")
+
+
+def _signers(facts: ProtocolFacts) -> Iterator[Missing]:
+    answering = [facts.person(facts.author_id), facts.person(facts.authenticator_id)]
+    if any(one is not None and not one.snils.strip() for one in answering):
+        yield Missing("author_snils_missing", "participants.snils")
+    if any(one is not None and not one.post.code for one in answering):
+        yield Missing("post_code_missing", "participants.post")
+
+
+def _everybody_has_a_number(facts: ProtocolFacts) -> Iterator[Missing]:
+    if any(not one.snils.strip() for one in performers(facts)):
+        yield Missing("performer_snils_missing", "participants.snils")
+
+
+def _encounter(facts: ProtocolFacts) -> Iterator[Missing]:
+    known = facts.encounter
+    if known is None or known.started_at is None:
+        yield Missing("encounter_missing", "encounter.started_at")
+    elif known.kind.code == "3" and known.card is None:
+        yield Missing("encounter_card_missing", "encounter.card")
+
+
+def _diagnosis(facts: ProtocolFacts) -> Iterator[Missing]:
+    codes = [one.code for one in facts.diagnoses] or [facts.diagnosis]
+    if any(not one.code.strip() for one in codes):
+        yield Missing("diagnosis_missing", "diagnosis")
+
+
+def _payment(facts: ProtocolFacts, *, needed: bool) -> Iterator[Missing]:
+    if facts.payment is None:
+        if needed:
+            yield Missing("payment_missing", "payment")
+    elif facts.payment.source.code == POLICY_SOURCE and not (facts.payment.policy or facts.patient.policy):
+        yield Missing("policy_missing", "patient.policy")
+
+
+def _coded(value: Coded | None, code: str, field: str) -> Iterator[Missing]:
+    if value is None or not value.code.strip():
+        yield Missing(code, field)
+
+
+_RULES: dict[Layout, Callable[[ProtocolFacts], Iterator[Missing]]] = {
+    Layout.ONCOLOGICAL: _oncological,
+    Layout.GENERAL: _consilium,
+    Layout.CONSULTATION: _nothing,
+    Layout.COMMISSION: _nothing,
+    Layout.EXTRACT: _extract,
+    Layout.REFERRAL: _referral,
+}
