@@ -7,6 +7,7 @@ by one key.
 
 from __future__ import annotations
 
+import contextlib
 import random
 from datetime import datetime
 from typing import Any
@@ -17,7 +18,6 @@ import msgspec
 from consilium import clock
 from consilium.actor import SYSTEM
 from consilium.commands import RecordFiling, RegistryFault
-from consilium.filing import wire
 from consilium.filing.callback import CallbackResult
 from consilium.filing.compose import compose
 from consilium.filing.port import (
@@ -32,8 +32,8 @@ from consilium.filing.port import (
     RegistryUnavailable,
     Rejected,
 )
-from consilium.filing.remd import Remd, RemdSettings
-from consilium.filing.states import FilingState, Status
+from consilium.filing.registries import registry_of
+from consilium.filing.states import BACK_OFF_LAST, NOT_SET, FilingState, Status
 from consilium.model import Protocol, SignatureStatus
 from consilium.parts import Parts
 from consilium.queries.protocols import protocol_by_document
@@ -48,21 +48,28 @@ def file_protocol(parts: Parts, payload: dict[str, Any]) -> datetime | None:
     at = clock.now()
     with parts.store.read(at) as reader:
         protocol = reader.protocol(UUID(payload["protocol"]))
+        replaced = reader.find(Protocol, protocol.replaces_id)
     state = state_of(protocol)
     if state is None or state.next_try is None:
         return None
     if not state.due(at):
         return state.next_try
-    registry = registry_of(parts)
-    if registry is None:
-        word = RecordFiling(
-            protocol=protocol.id, step="failed", failure="unavailable", reason="registry_not_set"
-        )
-        return _said(parts, word)
     try:
-        return _exchange(parts, registry, protocol, state)
-    finally:
-        registry.close()
+        registry = registry_of(parts.settings, lambda _: protocol.document)
+    except FilingError as error:
+        return _said(parts, _failed(protocol, error))
+    if registry is None:
+        return _not_set(parts, protocol, state)
+    with contextlib.closing(registry):
+        return _exchange(parts, registry, protocol, state, replaced.document_id if replaced else None)
+
+
+def _not_set(parts: Parts, protocol: Protocol, state: FilingState) -> datetime | None:
+    """Nothing is sent and nothing is lost: the export has the document, and this is said once."""
+    if state.reason == NOT_SET:
+        return clock.now() + BACK_OFF_LAST
+    word = RecordFiling(protocol=protocol.id, step="failed", failure="unavailable", reason=NOT_SET)
+    return _said(parts, word)
 
 
 def check_filing(parts: Parts, payload: dict[str, Any]) -> datetime | None:
@@ -70,12 +77,14 @@ def check_filing(parts: Parts, payload: dict[str, Any]) -> datetime | None:
     return file_protocol(parts, payload)
 
 
-def _exchange(parts: Parts, registry: Registry, protocol: Protocol, state: FilingState) -> datetime | None:
+def _exchange(
+    parts: Parts, registry: Registry, protocol: Protocol, state: FilingState, replaces: UUID | None
+) -> datetime | None:
     """Ask about what waits, register what does not; every outcome is told before anything else is done."""
     try:
-        filing = filing_of(parts, protocol)
+        filing = filing_of(parts, protocol, replaces)
         if state.status is Status.WAITING:
-            return _said(parts, _asked(protocol, registry.find(filing.idempotency_key)))
+            return _said(parts, _asked(protocol, registry.find(filing)))
         _said(parts, RecordFiling(protocol=protocol.id, step="started"))
         message = registry.register(filing).message_id
         failpoint("registering.registered")
@@ -84,8 +93,11 @@ def _exchange(parts: Parts, registry: Registry, protocol: Protocol, state: Filin
         return _said(parts, _failed(protocol, error))
 
 
-def filing_of(parts: Parts, protocol: Protocol) -> Filing:
-    """What is told to the registry, read from the frozen bytes. Raises FilingError."""
+def filing_of(parts: Parts, protocol: Protocol, replaces: UUID | None = None) -> Filing:
+    """What is told to the registry, read from the frozen bytes; `replaces`: the annulled version's document id.
+
+    Raises FilingError.
+    """
     origin = parts.settings.public_origin
     signed = [one for one in protocol.current_signatures() if one.status is SignatureStatus.SIGNED]
     return compose(
@@ -95,16 +107,9 @@ def filing_of(parts: Parts, protocol: Protocol) -> Filing:
         seal=protocol.seal_cms,
         pull_url=f"{origin}/registry/documents/{protocol.document_id}",
         callback_url=f"{origin}/registry/callback",
+        own_signers_only=parts.settings.registry_signers == "own",
+        replaces=replaces,
     )
-
-
-def registry_of(parts: Parts) -> Remd | None:
-    """The registry that is set, None when there is none."""
-    address = parts.settings.registry_url
-    if address is None:
-        return None
-    secret = wire.partner_secret(parts.settings.secret_key)
-    return Remd(RemdSettings(base_url=address, secret=secret, allowed_bases=(address,)))
 
 
 def state_of(protocol: Protocol) -> FilingState | None:

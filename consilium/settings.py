@@ -115,6 +115,40 @@ class Settings:
     registry_port: int = field(
         metadata={"meaning": "loopback port of the registry simulator in demonstration mode"}
     )
+    registry_protocol: Literal["plain", "remd", "proxy"] = field(
+        metadata={
+            "meaning": "how the registry is spoken to: plain (JSON, the simulator's own), remd (SOAP as РЭМД has it), "
+            "proxy (a regional REST proxy)"
+        }
+    )
+    registry_profile: Path | None = field(
+        metadata={
+            "meaning": "JSON file with names and addresses of messages where the registry's differ from ours"
+        }
+    )
+    registry_token: str | None = field(
+        metadata={
+            "meaning": "token exchanged with the gateway in front of the registry, at least 20 characters; empty: "
+            "messages are proven by a secret derived from the secret key"
+        },
+        repr=False,
+    )
+    registry_signers: Literal["all", "own"] = field(
+        metadata={
+            "meaning": "whose signatures the registry is sent: all, or own (of the registering organisation's people); "
+            "all are kept"
+        }
+    )
+    registry_acts: bool = field(metadata={"meaning": "1: acts of annulment are registered too"})
+    export_dir: Path = field(
+        metadata={"meaning": "folder every sealed document is put into, default <data_dir>/export"}
+    )
+    webhook_hosts: tuple[str, ...] = field(
+        metadata={
+            "meaning": "hosts (HOST or HOST:PORT, comma-separated) organisations may have results sent to; empty: none "
+            "but this machine in demonstration mode"
+        }
+    )
     semd_dir: Path | None = field(
         metadata={
             "meaning": "folder with the official dictionaries and schemas (nsi/, guides/); never part of the code"
@@ -206,10 +240,19 @@ class _Reader:
             turn_secret_file=secret_file.resolve()
             if (secret_file := self.path("turn_secret_file"))
             else None,
-            metrics_token=self.token(),
+            metrics_token=self.token("metrics_token"),
             registry_url=self.url("registry_url", ("http", "https"))
             or (f"http://127.0.0.1:{registry_port}" if demo else None),
             registry_port=registry_port,
+            registry_protocol=self.registry_protocol(),
+            registry_profile=profile.resolve() if (profile := self.path("registry_profile")) else None,
+            registry_token=self.token("registry_token"),
+            registry_signers="own"
+            if self.choice("registry_signers", ("all", "own"), "all") == "own"
+            else "all",
+            registry_acts=self.flag("registry_acts"),
+            export_dir=(self.path("export_dir") or data_dir / "export").resolve(),
+            webhook_hosts=self.several("webhook_hosts"),
             semd_dir=semd_dir.resolve() if (semd_dir := self.path("semd_dir")) else None,
             worker_concurrency=self.number("worker_concurrency", 2, 1, 64),
             lease_seconds=self.number("lease_seconds", 30, 1, 3600),
@@ -251,6 +294,10 @@ class _Reader:
                 f"Must be one of {', '.join(allowed)}.",
             )
         return text
+
+    def registry_protocol(self) -> Literal["plain", "remd", "proxy"]:
+        chosen = self.choice("registry_protocol", ("plain", "remd", "proxy"), "plain")
+        return "remd" if chosen == "remd" else "proxy" if chosen == "proxy" else "plain"
 
     def language(self) -> Literal["ru", "en"]:
         return "en" if self.choice("language", ("ru", "en"), "ru") == "en" else "ru"
@@ -344,12 +391,12 @@ class _Reader:
             )
         return found
 
-    def token(self) -> str | None:
-        text = self.text("metrics_token")
+    def token(self, name: str) -> str | None:
+        text = self.text(name)
         if text is not None and (len(text) < MIN_TOKEN or not text.isascii()):
             _refuse(
-                "settings_metrics_token",
-                f"{variable('metrics_token')}: не короче {MIN_TOKEN} знаков латиницей, например из "
+                f"settings_{name}",
+                f"{variable(name)}: не короче {MIN_TOKEN} знаков латиницей, например из "
                 f"`openssl rand -hex 16`. At least {MIN_TOKEN} ASCII characters are needed.",
             )
         return text

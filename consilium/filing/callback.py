@@ -33,14 +33,16 @@ class CallbackResult:
     answer: Registered | Rejected
 
 
-def parse_callback(body: bytes, headers: Mapping[str, str], secret: bytes, at: datetime) -> CallbackResult:
+def parse_callback(
+    body: bytes, headers: Mapping[str, str], proof: wire.Proof, at: datetime
+) -> CallbackResult:
     """Check size, signature and shape, in this order.
 
     Raises WireError: wire_too_large, wire_unsigned, wire_forged, wire_stale, wire_malformed.
     """
     if len(body) > wire.MAX_CALLBACK_BYTES:
         raise WireError("The answer is too large.", "wire_too_large")
-    wire.check(headers, secret, "callback", "", body, at)
+    proof.check(headers, "callback", "", body, at)
     try:
         message = msgspec.json.decode(body, type=wire.Callback)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
@@ -62,6 +64,6 @@ def outcome(
     raise WireError("The answer contradicts itself.", "wire_malformed")
 
 
-def check_pull(headers: Mapping[str, str], secret: bytes, local_uid: UUID, at: datetime) -> None:
+def check_pull(headers: Mapping[str, str], proof: wire.Proof, local_uid: UUID, at: datetime) -> None:
     """Whether a request for the document's bytes comes from the registry. Raises WireError as `wire.check`."""
-    wire.check(headers, secret, "pull", str(local_uid), b"", at)
+    proof.check(headers, "pull", str(local_uid), b"", at)

@@ -45,11 +45,13 @@ def compose(
     pull_url: str,
     callback_url: str,
     own_signers_only: bool = False,
+    replaces: UUID | None = None,
 ) -> Filing:
     """The filing of a sealed protocol.
 
     `signatures`: detached CMS (DER) by person id, `seal`: the organisation's. With `own_signers_only` signatures of
-    other organisations' members stay with the protocol and are not sent (SIGNER_ORG_MISMATCH).
+    other organisations' members stay with the protocol and are not sent (SIGNER_ORG_MISMATCH). `replaces`: the id of
+    the annulled version whose place this one takes; not every guide has a place for it in the document itself.
     Raises FilingError: not_filed (a kind that is not registered), signer_not_in_document.
     """
     kind = registry_kind(document)
@@ -65,7 +67,7 @@ def compose(
         if not own_signers_only or signers[person_id].organisation_oid == organisation
     )
     return Filing(
-        local_uid=UUID(_attribute(root, "id", "extension")),
+        local_uid=_uid(_attribute(root, "id", "extension")),
         version=int(_attribute(root, "versionNumber", "value")),
         kind_code=kind,
         document_number=number,
@@ -75,9 +77,17 @@ def compose(
         document_sha256=digest,
         personal_signatures=sent,
         organisation_signature=OrganisationSignature(data=seal, checksum=digest) if seal else None,
+        replaces=replaces,
         pull_url=pull_url,
         callback_url=callback_url,
     )
+
+
+def _uid(extension: str) -> UUID:
+    try:
+        return UUID(extension)
+    except ValueError:
+        raise FilingError("The document's id is none of ours.", "not_filed") from None
 
 
 def _path(path: str) -> str:

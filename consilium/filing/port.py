@@ -107,7 +107,8 @@ class Filing:
     """One sealed document version on its way to a registry.
 
     `local_uid` is ClinicalDocument/id/@extension and new for every version; `kind_code` a code of 11.1520.
-    `pull_url` is where the registry fetches the bytes, `callback_url` where it answers.
+    `pull_url` is where the registry fetches the bytes, `callback_url` where it answers. `replaces` is the `local_uid`
+    of the earlier version whose place this one takes.
     """
 
     local_uid: UUID
@@ -122,6 +123,7 @@ class Filing:
     organisation_signature: OrganisationSignature | None
     pull_url: str
     callback_url: str
+    replaces: UUID | None = None
 
     @property
     def idempotency_key(self) -> str:
@@ -182,9 +184,13 @@ class Registry(Protocol):
         """
         ...
 
-    def find(self, key: str) -> Registered | Rejected | Pending | None:
-        """What the registry knows under an idempotency key; None when it never heard of it.
+    def find(self, filing: Filing) -> Registered | Rejected | Pending | None:
+        """What the registry knows about this document version; None when it never heard of it.
 
-        Used when a callback is overdue. Raises RegistryUnavailable, RegistryBroken.
+        Used when a callback is overdue. Raises RegistryUnavailable, RegistryRefused, RegistryBroken.
         """
+        ...
+
+    def close(self) -> None:
+        """Give the connections back."""
         ...

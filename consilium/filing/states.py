@@ -34,6 +34,7 @@ ASK_FIRST = timedelta(seconds=30)
 LOST_AFTER = timedelta(days=15)  # callbacks arrive up to about ten days late (regulation 5.1)
 REGISTERING_LIMIT = timedelta(minutes=5)  # a worker that died after "registering" is not waited for longer
 BROKEN_LIMIT = 5
+NOT_SET = "registry_not_set"
 
 
 class Status(StrEnum):
@@ -121,6 +122,8 @@ def failed(state: FilingState, error: FilingError, at: datetime, jitter: float) 
         return state
     if isinstance(error, RegistryRefused):
         return _refused(state, error, at, jitter)
+    if error.code == NOT_SET:
+        state = replace(state, queued_at=at)  # nothing was sent, so nothing can be lost
     broken = state.broken + 1 if isinstance(error, RegistryBroken) else 0
     if broken >= BROKEN_LIMIT or at - state.queued_at > LOST_AFTER:
         return _dead(state, error.code)

@@ -12,6 +12,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
@@ -29,6 +30,7 @@ from consilium.filing.port import (
     RegistryError,
 )
 
+REPLACES = "RPLC"
 TIME_HEADER = "X-Consilium-Time"
 SIGNATURE_HEADER = "X-Consilium-Signature"
 KEY_HEADER = "Idempotency-Key"
@@ -36,7 +38,7 @@ CLOCK_SKEW_SECONDS = 300
 MAX_REGISTRATION_BYTES = 4 * 1024 * 1024
 MAX_CALLBACK_BYTES = 64 * 1024
 
-Purpose = Literal["register", "find", "pull", "callback"]
+Purpose = Literal["register", "find", "pull", "callback", "soap", "webhook"]
 Short = Annotated[str, msgspec.Meta(max_length=200)]
 Name = Annotated[str, msgspec.Meta(max_length=400)]
 Address = Annotated[str, msgspec.Meta(min_length=8, max_length=600)]
@@ -90,6 +92,13 @@ class PersonalSignatureDto(msgspec.Struct, frozen=True):
     signature: SignatureDto
 
 
+class AssociationDto(msgspec.Struct, frozen=True):
+    """A tie to a document filed before; type RPLC (99.2.122): this one takes its place."""
+
+    type: Short
+    target: UUID
+
+
 class Registration(msgspec.Struct, frozen=True, rename="camel"):
     """registerDocument: everything but the document."""
 
@@ -106,6 +115,7 @@ class Registration(msgspec.Struct, frozen=True, rename="camel"):
     org_signature: SignatureDto | None
     pull_url: Address
     callback_url: Address
+    associations: Annotated[list[AssociationDto], msgspec.Meta(max_length=20)] = []
 
 
 class Ack(msgspec.Struct, frozen=True, rename="camel"):
@@ -174,7 +184,13 @@ def registration(filing: Filing) -> Registration:
         org_signature=_seal(seal) if seal else None,
         pull_url=filing.pull_url,
         callback_url=filing.callback_url,
+        associations=associations(filing),
     )
+
+
+def associations(filing: Filing) -> list[AssociationDto]:
+    """A new version names the one whose place it takes."""
+    return [AssociationDto(type=REPLACES, target=filing.replaces)] if filing.replaces else []
 
 
 def _patient(one: FilingPatient) -> PatientDto:
@@ -244,6 +260,31 @@ def under_allowed_base(url: str, allowed: tuple[str, ...]) -> bool:
 def partner_secret(secret_key: str) -> bytes:
     """The secret shared with the registry, derived from the product's own so that neither reveals the other."""
     return hmac.new(secret_key.encode(), b"consilium registry partner", hashlib.sha256).hexdigest().encode()
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """What both sides know: the shared secret, or the token a gateway in front of the registry understands."""
+
+    secret: bytes = field(repr=False)
+    token: str = field(default="", repr=False)
+
+    def headers(self, purpose: Purpose, target: str, body: bytes, at: datetime) -> dict[str, str]:
+        """What is sent along to be believed."""
+        if self.token:
+            return {"Authorization": f"Bearer {self.token}"}
+        return sign(self.secret, purpose, target, body, at)
+
+    def check(
+        self, headers: Mapping[str, str], purpose: Purpose, target: str, body: bytes, at: datetime
+    ) -> None:
+        """Refuse a message that proves nothing. Raises WireError as `check`."""
+        if not self.token:
+            check(headers, self.secret, purpose, target, body, at)
+            return
+        given = next((value for name, value in headers.items() if name.lower() == "authorization"), "")
+        if not hmac.compare_digest(given.encode("utf-8", "replace"), f"Bearer {self.token}".encode()):
+            raise WireError("The message's token is not the agreed one.", "wire_forged")
 
 
 def sign(secret: bytes, purpose: Purpose, target: str, body: bytes, at: datetime) -> dict[str, str]:

@@ -23,6 +23,7 @@ from consilium.events import (
     ProtocolRegistered,
 )
 from consilium.filing import states
+from consilium.filing.compose import registry_kind
 from consilium.filing.port import (
     Acknowledgement,
     FilingError,
@@ -38,7 +39,7 @@ from consilium.filing.port import (
 from consilium.filing.states import FilingState, Status
 from consilium.handlers.asker import Table, person_of, require_system
 from consilium.handlers.requests import record as record_case
-from consilium.model import Case, CaseStatus, FilingStatus, Protocol
+from consilium.model import Case, CaseStatus, FilingStatus, Paper, Protocol
 from consilium.rules import signing
 
 if TYPE_CHECKING:
@@ -55,10 +56,21 @@ SHOWN: dict[Status, FilingStatus] = {
 
 
 def begin(context: Context, protocol: Protocol) -> None:
-    """A sealed protocol enters the queue, under one key for the life of its version."""
+    """A sealed paper is exported; one that is registered enters the queue, under one key for its life."""
+    key = f"{protocol.id}:{protocol.version}"
+    context.tx.enqueue("protocol.export", key, {"protocol": str(protocol.id)})
+    if not _is_filed(context, protocol):
+        return
     _record(context, protocol, signing.queue(protocol, _key(protocol)))
     _keep(protocol, states.queued(context.at))
-    context.tx.enqueue("protocol.file", f"{protocol.id}:{protocol.version}", {"protocol": str(protocol.id)})
+    context.tx.enqueue("protocol.file", key, {"protocol": str(protocol.id)})
+
+
+def _is_filed(context: Context, protocol: Protocol) -> bool:
+    """A commission's protocol stays with the organisation (kind 87), an act of annulment unless it is set otherwise."""
+    if protocol.paper is Paper.ANNULMENT and not context.parts.settings.registry_acts:
+        return False
+    return registry_kind(protocol.document) is not None
 
 
 def _key(protocol: Protocol) -> str:

@@ -23,6 +23,8 @@ from aiohttp.test_utils import TestServer
 from consilium.clock import now
 from consilium.filing import states, wire
 from consilium.filing.callback import CallbackResult, check_pull, parse_callback
+from consilium.filing.line import LineSettings
+from consilium.filing.plain import Plain
 from consilium.filing.port import (
     Filing,
     FilingError,
@@ -35,9 +37,8 @@ from consilium.filing.port import (
     RegistryUnavailable,
     Rejected,
 )
-from consilium.filing.remd import Remd, RemdSettings
 from consilium.filing.states import Status
-from tests.consilium.filing.filings import SECRET, document, filing, personal, signature
+from tests.consilium.filing.filings import PROOF, SECRET, document, filing, personal, signature
 from web.simulator.archive import Archive
 from web.simulator.modes import Mode, UnknownModeError, parse_mode
 from web.simulator.server import DESK, SimulatorSettings, create_app
@@ -68,13 +69,13 @@ class Product:
     async def _pull(self, request: web.Request) -> web.Response:
         self.pulls += 1
         uid = UUID(request.match_info["uid"])
-        check_pull(request.headers, SECRET, uid, now())
+        check_pull(request.headers, PROOF, uid, now())
         self.pulled.put_nowait(uid)
         data = self.documents.get(uid)
         return web.Response(body=data) if data is not None else web.Response(status=404)
 
     async def _callback(self, request: web.Request) -> web.Response:
-        result = parse_callback(await request.read(), request.headers, SECRET, now())
+        result = parse_callback(await request.read(), request.headers, PROOF, now())
         if self.refuse_callbacks:
             self.refuse_callbacks -= 1
             return web.Response(status=503)
@@ -102,13 +103,19 @@ async def product() -> AsyncIterator[Product]:
 class Registry:
     server: TestServer
     app: web.Application
-    remd: Remd
+    remd: Plain
+
+    def line_settings(self, proof: wire.Proof = PROOF) -> LineSettings:
+        base = str(self.server.make_url("")).rstrip("/")
+        return LineSettings(
+            base_url=base, proof=proof, allowed_bases=(base,), connect_timeout=2, read_timeout=2
+        )
 
     async def register(self, one: Filing) -> str:
         return (await asyncio.to_thread(self.remd.register, one)).message_id
 
-    async def find(self, key: str) -> Registered | Rejected | Pending | None:
-        return await asyncio.to_thread(self.remd.find, key)
+    async def find(self, one: Filing) -> Registered | Rejected | Pending | None:
+        return await asyncio.to_thread(self.remd.find, one)
 
     def mode(self, text: str) -> None:
         self.app[DESK].mode = parse_mode(text)
@@ -132,12 +139,10 @@ async def start(product: Product, tmp_path: Path) -> AsyncIterator[Start]:
         server = TestServer(app)
         await server.start_server()
         base = str(server.make_url("")).rstrip("/")
-        remd = Remd(
-            RemdSettings(
-                base_url=base, secret=SECRET, allowed_bases=(base,), connect_timeout=2, read_timeout=2
-            )
+        line = LineSettings(
+            base_url=base, proof=PROOF, allowed_bases=(base,), connect_timeout=2, read_timeout=2
         )
-        running.append(Registry(server, app, remd))
+        running.append(Registry(server, app, Plain(line)))
         return running[-1]
 
     yield begin
@@ -231,7 +236,7 @@ async def test_a_filing_with_a_fault_is_rejected_with_its_code(
     result = await product.answer()
     assert (result.local_uid, result.message_id) == (one.local_uid, message)
     assert codes(result.answer) == expected
-    assert await registry.find(one.idempotency_key) == result.answer
+    assert await registry.find(one) == result.answer
 
 
 async def test_bytes_changed_after_registration_are_rejected(start: Start, product: Product) -> None:
@@ -272,12 +277,12 @@ async def test_foreign_signers_are_rejected_when_the_system_has_no_permission(
 
 async def test_a_registration_without_the_secret_is_refused(start: Start, product: Product) -> None:
     registry = await start()
-    stranger = Remd(dataclasses.replace(registry.remd._settings, secret=b"not the shared secret"))
+    stranger = Plain(registry.line_settings(wire.Proof(b"not the shared secret")))
     with pytest.raises(RegistryRefused) as refused:
         await asyncio.to_thread(stranger.register, product.file())
     assert refused.value.code == "registry_access_denied"
     with pytest.raises(RegistryRefused):
-        await asyncio.to_thread(stranger.find, "0" * 64)
+        await asyncio.to_thread(stranger.find, product.file())
     assert product.pulls == 0
 
 
@@ -352,7 +357,7 @@ async def test_a_good_filing_gets_a_number(start: Start, product: Product) -> No
     assert isinstance(result.answer, Registered)
     assert (result.local_uid, result.message_id) == (one.local_uid, message)
     assert result.answer.emdr_id.endswith(".000000001")
-    assert await registry.find(one.idempotency_key) == result.answer
+    assert await registry.find(one) == result.answer
 
 
 async def test_registering_again_is_one_document_with_one_number_and_the_callback_comes_again(
@@ -371,7 +376,7 @@ async def test_registering_again_is_one_document_with_one_number_and_the_callbac
 async def test_three_copies_at_once_are_one_document(start: Start, product: Product) -> None:
     registry = await start()
     one = product.file()
-    remds = [Remd(registry.remd._settings) for _ in range(3)]
+    remds = [Plain(registry.line_settings()) for _ in range(3)]
     acks = await asyncio.gather(*(asyncio.to_thread(remd.register, one) for remd in remds))
     assert len({ack.message_id for ack in acks}) == 1
     assert isinstance((await product.answer()).answer, Registered)
@@ -397,7 +402,7 @@ async def test_an_accepted_document_survives_a_restart_of_the_registry(
     number = (await product.answer()).answer
     await registry.server.close()
     again = await start()
-    assert await again.find(one.idempotency_key) == number
+    assert await again.find(one) == number
     await again.register(one)
     assert (await product.answer()).answer == number
     assert product.pulls == 1
@@ -410,7 +415,7 @@ async def test_a_product_that_is_away_is_waited_for(start: Start, product: Produ
     await registry.register(one)
     for _ in range(2):
         assert await asyncio.wait_for(product.pulled.get(), WAIT) == one.local_uid
-    assert isinstance(await registry.find(one.idempotency_key), Pending)
+    assert isinstance(await registry.find(one), Pending)
     product.refuse_callbacks = 2
     product.documents[one.local_uid] = kept
     assert isinstance((await product.answer()).answer, Registered)
@@ -436,7 +441,7 @@ async def settle(state: states.FilingState, one: Filing, registry: Registry) -> 
     at = state.next_try or now()
     try:
         if state.status is Status.WAITING:
-            return states.asked(state, await registry.find(one.idempotency_key), at, 0.0)
+            return states.asked(state, await registry.find(one), at, 0.0)
         state = states.started(state, at)
         ack = await asyncio.to_thread(registry.remd.register, one)
         return states.acknowledged(state, ack, at)
@@ -580,7 +585,7 @@ async def program(port: int, folder: Path, product: Product) -> AsyncIterator[as
 async def test_the_program_serves_and_stops_on_a_signal(product: Product, tmp_path: Path) -> None:
     port = free_port()
     base = f"http://127.0.0.1:{port}"
-    remd = Remd(RemdSettings(base_url=base, secret=SECRET, allowed_bases=(base,)))
+    remd = Plain(LineSettings(base_url=base, proof=PROOF, allowed_bases=(base,)))
     async with program(port, tmp_path, product) as process:
         await asyncio.to_thread(remd.register, product.file())
         assert isinstance((await product.answer()).answer, Registered)
@@ -591,7 +596,7 @@ async def test_the_program_serves_and_stops_on_a_signal(product: Product, tmp_pa
 async def test_a_registry_killed_at_work_goes_on_where_it_was(product: Product, tmp_path: Path) -> None:
     port = free_port()
     base = f"http://127.0.0.1:{port}"
-    remd = Remd(RemdSettings(base_url=base, secret=SECRET, allowed_bases=(base,)))
+    remd = Plain(LineSettings(base_url=base, proof=PROOF, allowed_bases=(base,)))
     one = product.file()
     kept = product.documents.pop(one.local_uid)
     async with program(port, tmp_path, product) as process:

@@ -10,6 +10,7 @@ from consilium import clock, registering
 from consilium.errors import Forbidden, Invalid, NotFound
 from consilium.filing import callback as proof
 from consilium.filing import wire
+from consilium.filing.registries import proof_of
 from consilium.filing.wire import WireError
 from consilium.queries import protocols
 from web.api.documents import frozen
@@ -24,7 +25,7 @@ async def callback(request: web.Request) -> web.StreamResponse:
     parts = site(request)
     body = await request.content.read(wire.MAX_CALLBACK_BYTES + 1)
     try:
-        result = proof.parse_callback(body, request.headers, _secret(request), clock.now())
+        result = proof.parse_callback(body, request.headers, _proof(request), clock.now())
     except WireError as error:
         raise _refused(error) from error
     await parts.pool.call(registering.registry_answered, parts.service, result)
@@ -35,7 +36,7 @@ async def document(request: web.Request) -> web.StreamResponse:
     """The identical bytes, by the document's id, once they are sealed."""
     wanted, parts = identifier(request, "local_uid"), site(request)
     try:
-        proof.check_pull(request.headers, _secret(request), wanted, clock.now())
+        proof.check_pull(request.headers, _proof(request), wanted, clock.now())
     except WireError as error:
         raise _refused(error) from error
     content, digest = await parts.pool.call(_read, request, wanted)
@@ -47,11 +48,11 @@ def _read(request: web.Request, wanted: UUID) -> tuple[bytes, str]:
         return protocols.pulled_document(reader, wanted)
 
 
-def _secret(request: web.Request) -> bytes:
+def _proof(request: web.Request) -> wire.Proof:
     settings = site(request).settings
     if settings.registry_url is None:
         raise NotFound
-    return wire.partner_secret(settings.secret_key)
+    return proof_of(settings)
 
 
 def _refused(error: WireError) -> Invalid | Forbidden:

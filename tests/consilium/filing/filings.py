@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.serialization import pkcs7
 
 from consilium.clock import now
 from consilium.documents.cda import render
+from consilium.filing import wire
 from consilium.filing.port import (
     Filing,
     FilingPatient,
@@ -24,6 +25,7 @@ from consilium.filing.port import (
 from tests.consilium.documents.protocols import CENTRE, facts
 
 SECRET = b"a secret of the test, long enough"
+PROOF = wire.Proof(SECRET)
 
 
 def document(uid: UUID) -> bytes:

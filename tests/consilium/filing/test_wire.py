@@ -18,6 +18,8 @@ from hypothesis import strategies as st
 from consilium.clock import now
 from consilium.filing import wire
 from consilium.filing.callback import check_pull, parse_callback
+from consilium.filing.line import LineSettings
+from consilium.filing.plain import Plain
 from consilium.filing.port import (
     Filing,
     FilingError,
@@ -28,9 +30,8 @@ from consilium.filing.port import (
     Rejected,
     idempotency_key,
 )
-from consilium.filing.remd import Remd, RemdSettings
 from consilium.filing.wire import WireError
-from tests.consilium.filing.filings import SECRET, filing
+from tests.consilium.filing.filings import PROOF, SECRET, filing
 
 AT = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
 UID = UUID("00000000-0000-4000-8000-000000000001")
@@ -55,7 +56,7 @@ def signed(body: bytes, at: datetime = AT, secret: bytes = SECRET) -> dict[str, 
 
 def refusal(body: bytes, headers: dict[str, str], at: datetime = AT) -> str:
     with pytest.raises(WireError) as refused:
-        parse_callback(body, headers, SECRET, at)
+        parse_callback(body, headers, PROOF, at)
     return refused.value.code
 
 
@@ -139,10 +140,10 @@ def test_any_signed_bytes_are_refused_with_a_code(body: bytes) -> None:
 
 def test_a_success_carries_the_number_and_an_error_its_printable_words() -> None:
     good, bad = without(GOOD), without(BAD)
-    accepted = parse_callback(good, signed(good), SECRET, AT)
+    accepted = parse_callback(good, signed(good), PROOF, AT)
     assert accepted.local_uid == UID
     assert accepted.answer == Registered(emdr_id="77.26.11.23.000000001", at=AT)
-    refused = parse_callback(bad, {name.upper(): value for name, value in signed(bad).items()}, SECRET, AT)
+    refused = parse_callback(bad, {name.upper(): value for name, value in signed(bad).items()}, PROOF, AT)
     assert isinstance(refused.answer, Rejected)
     assert [(one.code, one.number, one.message) for one in refused.answer.errors] == [
         ("NO_SNILS", 22, "нет  СНИЛС")
@@ -151,7 +152,7 @@ def test_a_success_carries_the_number_and_an_error_its_printable_words() -> None
 
 def test_unknown_fields_are_ignored() -> None:
     body = without(GOOD, somethingNew={"a": 1})
-    assert isinstance(parse_callback(body, signed(body), SECRET, AT).answer, Registered)
+    assert isinstance(parse_callback(body, signed(body), PROOF, AT).answer, Registered)
 
 
 # Pulls
@@ -159,13 +160,13 @@ def test_unknown_fields_are_ignored() -> None:
 
 def test_only_the_registry_may_pull_and_only_the_document_it_asked_for() -> None:
     headers = wire.sign(SECRET, "pull", str(UID), b"", AT)
-    check_pull(headers, SECRET, UID, AT)
+    check_pull(headers, PROOF, UID, AT)
     with pytest.raises(WireError):
-        check_pull(headers, SECRET, uuid4(), AT)
+        check_pull(headers, PROOF, uuid4(), AT)
     with pytest.raises(WireError):
-        check_pull({}, SECRET, UID, AT)
+        check_pull({}, PROOF, UID, AT)
     with pytest.raises(WireError):
-        check_pull(headers, SECRET, UID, AT + timedelta(hours=1))
+        check_pull(headers, PROOF, UID, AT + timedelta(hours=1))
 
 
 def test_a_short_secret_is_a_mistake_of_ours() -> None:
@@ -208,7 +209,7 @@ def test_only_addresses_under_an_allowed_base_are_used(url: str, allowed: bool) 
     assert wire.under_allowed_base(url, ("https://remd.example/api",)) is allowed
     if not allowed:
         with pytest.raises(FilingError) as refused:
-            Remd(RemdSettings(base_url=url, secret=SECRET, allowed_bases=("https://remd.example/api",)))
+            Plain(LineSettings(base_url=url, proof=PROOF, allowed_bases=("https://remd.example/api",)))
         assert refused.value.code == "registry_address"
 
 
@@ -217,34 +218,34 @@ def test_only_addresses_under_an_allowed_base_are_used(url: str, allowed: bool) 
 )
 def test_an_address_with_anything_unusual_is_refused(url: str) -> None:
     with pytest.raises(FilingError):
-        Remd(RemdSettings(base_url=url, secret=SECRET, allowed_bases=(url,)))
+        Plain(LineSettings(base_url=url, proof=PROOF, allowed_bases=(url,)))
 
 
 # A registry that answers anything
 
 Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
-Ask = Callable[[Answer], Awaitable[Remd]]
+Ask = Callable[[Answer], Awaitable[Plain]]
 
 
 @pytest.fixture
 async def registry() -> AsyncIterator[Ask]:
-    running: list[tuple[TestServer, Remd]] = []
+    running: list[tuple[TestServer, Plain]] = []
 
-    async def begin(answer: Answer) -> Remd:
+    async def begin(answer: Answer) -> Plain:
         app = web.Application()
         app.router.add_route("*", "/{tail:.*}", answer)
         server = TestServer(app)
         await server.start_server()
         base = str(server.make_url("/api")).rstrip("/")
-        settings = RemdSettings(
+        settings = LineSettings(
             base_url=base,
-            secret=SECRET,
+            proof=PROOF,
             allowed_bases=(base,),
             read_timeout=1,
             total_timeout=1.5,
             max_answer_bytes=9000,
         )
-        running.append((server, Remd(settings)))
+        running.append((server, Plain(settings)))
         return running[-1][1]
 
     yield begin
@@ -342,19 +343,19 @@ async def test_the_registrys_own_errors_and_wishes_are_kept(registry: Ask, one: 
 
 async def test_nobody_listening_is_an_absence(one: Filing) -> None:
     base = "http://127.0.0.1:1"
-    remd = Remd(RemdSettings(base_url=base, secret=SECRET, allowed_bases=(base,)))
+    remd = Plain(LineSettings(base_url=base, proof=PROOF, allowed_bases=(base,)))
     with pytest.raises(RegistryUnavailable):
         await asyncio.to_thread(remd.register, one)
 
 
-async def test_asking_about_an_unknown_key_finds_nothing(registry: Ask) -> None:
-    assert await asyncio.to_thread((await registry(plain(404))).find, "0" * 64) is None
+async def test_asking_about_an_unknown_key_finds_nothing(registry: Ask, one: Filing) -> None:
+    assert await asyncio.to_thread((await registry(plain(404))).find, one) is None
 
 
-async def test_a_contradicting_answer_to_a_question_is_broken(registry: Ask) -> None:
+async def test_a_contradicting_answer_to_a_question_is_broken(registry: Ask, one: Filing) -> None:
     remd = await registry(plain(200, b'{"status":"success","messageId":"m"}'))
     with pytest.raises(RegistryBroken):
-        await asyncio.to_thread(remd.find, "0" * 64)
+        await asyncio.to_thread(remd.find, one)
 
 
 async def test_a_registration_carries_everything_but_the_document(registry: Ask, one: Filing) -> None:
