@@ -46,7 +46,9 @@ log = logging.getLogger(__name__)
 HANDLERS: dict[str, str] = {
     "protocol.seal": "consilium.sealing:seal_protocol",
     "protocol.file": "consilium.registering:file_protocol",
+    "signing.remind": "consilium.reminding:remind",
     "filing.check": "consilium.registering:check_filing",
+    "protocol.export": "consilium.exporting:export_protocol",
     "anchor.write": "consilium.store.verify:write_anchors",
     "store.sweep": "consilium.tasks:sweep",
 }
