@@ -47,6 +47,7 @@ CODES: dict[str, str] = {
     "reason_required": "A reason is mandatory here.",
     "composition_invalid": "The composition breaks a rule of the kind; details.rule says which.",
     "protocol_incomplete": "Statutory items are missing (323-ФЗ ст. 48); details.missing lists them.",
+    "document_refused": "The document does not conform to its guide; details.findings lists why.",
     "text_refused": "Control or bidirectional characters.",
     "command_id_reused": "The same command id came with another payload.",
     # conflict
