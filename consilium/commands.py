@@ -15,6 +15,7 @@ from uuid import UUID
 from msgspec import Meta
 
 Line = Annotated[str, Meta(max_length=300)]
+Code = Annotated[str, Meta(max_length=5)]
 Paragraph = Annotated[str, Meta(max_length=4_000)]
 Text = Annotated[str, Meta(max_length=40_000)]
 Reason = Annotated[str, Meta(max_length=1_000)]
@@ -100,6 +101,8 @@ class EstablishBody(Command):
     order_number: Line
     order_date: date
     members: list[BodySeat]
+    signing_order: Literal["parallel", "sequential", "by_step"] = "parallel"
+    signing_days: Annotated[int, Meta(ge=0, le=30)] = 0
 
 
 # --- request ----------------------------------------------------------------------------------------
@@ -118,10 +121,29 @@ class RequestFields:
     sex: Literal["", "1", "2"] | None = None
     snils: Annotated[str, Meta(pattern="^([0-9]{11})?$")] | None = None
     record_number: Line | None = None
+    place: Line | None = None
+    region_code: Code | None = None
+    region_name: Line | None = None
+    postal_code: Annotated[str, Meta(pattern="^([0-9]{6})?$")] | None = None
+    paper_kind: Code | None = None
+    paper_kind_name: Line | None = None
+    paper_series: Line | None = None
+    paper_number: Line | None = None
+    paper_issuer: Line | None = None
+    paper_issuer_code: Annotated[str, Meta(max_length=10)] | None = None
+    paper_issued_on: date | None = None
+    policy_kind: Code | None = None
+    policy_kind_name: Line | None = None
+    policy_series: Line | None = None
+    policy_number: Annotated[str, Meta(max_length=20)] | None = None
+    payment_code: Code | None = None
+    card_code: Code | None = None
+    card_opened_on: date | None = None
+    severity_code: Code | None = None
     diagnosis_code: Annotated[str, Meta(max_length=10)] | None = None
     diagnosis_name: Line | None = None
     question: Paragraph | None = None
-    goal_code: Annotated[str, Meta(max_length=5)] | None = None
+    goal_code: Code | None = None
     goal_text: Paragraph | None = None
     urgency_code: Literal["1", "2", "3"] | None = None
     course: Text | None = None
@@ -537,9 +559,25 @@ class WriteProtocol(Command):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FreezeProtocol(Command):
-    """One rendering, byte-exact from then on (PR-06). Chair or secretary."""
+    """One rendering, byte-exact from then on (PR-06). Chair or secretary.
+
+    `order`: who signs when (SG-03); empty: as the body's order or the kind has it.
+    """
 
     protocol: UUID
+    order: Literal["", "parallel", "sequential", "by_step"] = ""
+
+
+Means = Literal["browser", "cryptopro", "rutoken", "file"]
+"""What makes a signature (SG-05): a key in the browser, a plug-in, a desktop program's file."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenForSigning(Command):
+    """The signer has the document before him; `digest` is what his browser computed of it (SG-07)."""
+
+    protocol: UUID
+    digest: Digest
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -557,6 +595,7 @@ class AttachSignature(Command):
     challenge: Line
     digest: Digest
     cms: Annotated[str, Meta(max_length=40_000)]
+    provider: Means = "browser"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -566,6 +605,38 @@ class AttachDissentSignature(Command):
     challenge: Line
     digest: Digest
     cms: Annotated[str, Meta(max_length=40_000)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UploadSignature(Command):
+    """A detached .sig made by a desktop program (SG-05): `file` is base64 of its bytes (DER, base64 or PEM).
+
+    Over the frozen document, or over one's own dissent when that is named.
+    """
+
+    protocol: UUID
+    digest: Digest
+    file: Annotated[str, Meta(max_length=400_000)]
+    dissent: UUID | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BeginReadinessTest(Command):
+    """A harmless document to try one's means of signing on, days before (SG-06)."""
+
+    provider: Means
+    device: Line
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnswerReadinessTest(Command):
+    """What came of the trial: a signature for the strict verifier, or what is missing on this device."""
+
+    provider: Means
+    device: Line
+    challenge: Line = ""
+    cms: Annotated[str, Meta(max_length=400_000)] = ""
+    problem: Literal["", "NO_PLUGIN", "NO_TOKEN", "NO_KEY", "CANCELLED", "FAILED"] = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -594,11 +665,65 @@ class ReleaseSigner(Command):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ReplaceSigner(Command):
+    """Somebody else who took part signs in his own name in the place of one who cannot (SG-09)."""
+
+    protocol: UUID
+    signature: UUID
+    stand_in: UUID
+    reason: Reason
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RemindSigner(Command):
+    """System (worker): the notice with this number is due (SG-10)."""
+
+    protocol: UUID
+    signature: UUID
+    number: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ReleaseDissent(Command):
     """The chair ends the wait for a dissent's signature; the text stays in the protocol."""
 
     protocol: UUID
     dissent: UUID
+    reason: Reason
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MakeExtract(Command):
+    """From a commission's sealed protocol, for its patient; frozen at once, signed by chair and secretary.
+
+    `reason`: at whose application (502н п. 20: on a written one); `addressee`: where it is to be shown.
+    """
+
+    protocol: UUID
+    reason: Paragraph = ""
+    addressee: Line = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnnulProtocol(Command):
+    """By the chair: an act of its own, signed and sealed; with its seal the paper stops to count (SG-15)."""
+
+    protocol: UUID
+    reason: Reason
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReplaceProtocol(Command):
+    """The draft of the version that takes an annulled protocol's place: same set, next version (PR-08)."""
+
+    protocol: UUID
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WithdrawPaper(Command):
+    """An extract or an act is given up before its seal; its number stays in the journal."""
+
+    protocol: UUID
     reason: Reason
 
 
@@ -704,13 +829,22 @@ WIRE: dict[str, type[Command]] = {
     "dissent.withdraw": WithdrawDissent,
     "protocol.write": WriteProtocol,
     "protocol.freeze": FreezeProtocol,
+    "readiness.begin": BeginReadinessTest,
+    "readiness.answer": AnswerReadinessTest,
+    "protocol.open": OpenForSigning,
     "protocol.begin_signing": BeginSigning,
+    "protocol.upload_signature": UploadSignature,
     "protocol.sign": AttachSignature,
     "dissent.sign": AttachDissentSignature,
     "protocol.decline": DeclineSignature,
     "protocol.reopen": ReopenProtocol,
     "protocol.release": ReleaseSigner,
+    "protocol.replace_signer": ReplaceSigner,
     "dissent.release": ReleaseDissent,
+    "protocol.extract": MakeExtract,
+    "protocol.annul": AnnulProtocol,
+    "protocol.replace": ReplaceProtocol,
+    "protocol.withdraw": WithdrawPaper,
     "protocol.file_again": FileAgain,
 }
 """Wire name -> command, for people. System commands (LosePresence, Record*) have no wire name."""

@@ -24,6 +24,44 @@ class CaseStatus(StrEnum):
 
 
 @dataclass(slots=True, kw_only=True)
+class Choice:
+    """A code of a national dictionary with the name it had when it was chosen; both empty: not chosen (AD-03)."""
+
+    code: str = ""
+    name: str = ""
+
+
+@dataclass(slots=True, kw_only=True)
+class Place:
+    """Where the patient is registered. `region` is НСИ 99.2.206."""
+
+    text: str = ""
+    region: Choice = field(default_factory=Choice)
+    postal_code: str = ""
+
+
+@dataclass(slots=True, kw_only=True)
+class IdentityPaper:
+    """The paper that proves who the patient is. `kind` is НСИ 99.2.48."""
+
+    kind: Choice = field(default_factory=Choice)
+    series: str = ""
+    number: str = ""
+    issuer: str = ""
+    issuer_code: str = ""
+    issued_on: date | None = None
+
+
+@dataclass(slots=True, kw_only=True)
+class Policy:
+    """The policy of compulsory insurance. `kind` is НСИ 11.1035; only the old form has a series."""
+
+    kind: Choice = field(default_factory=Choice)
+    series: str = ""
+    number: str = ""
+
+
+@dataclass(slots=True, kw_only=True)
 class Patient:
     """The patient as typed once (RQ-05). `sex` is НСИ 11.1040: 1 male, 2 female."""
 
@@ -34,6 +72,9 @@ class Patient:
     sex: str = ""
     snils: str = ""
     record_number: str = ""
+    place: Place = field(default_factory=Place)
+    paper: IdentityPaper = field(default_factory=IdentityPaper)
+    policy: Policy = field(default_factory=Policy)
 
     @property
     def full_name(self) -> str:
@@ -98,6 +139,10 @@ class Case:
     urgency_code: str = "1"
     course: str = ""
     condition: str = ""
+    severity_code: str = ""  # НСИ 11.1006
+    card_code: str = ""  # НСИ 99.2.723: which record the case of care belongs to
+    card_opened_on: date | None = None
+    payment_code: str = ""  # НСИ 11.1039
     wants_kind: str = "general"
     deadline: datetime | None = None
     sent_at: datetime | None = None

@@ -9,7 +9,10 @@ from uuid import UUID
 
 @dataclass(slots=True, kw_only=True)
 class Organisation:
-    """A medical organisation. `oid` is its ФРМО OID; `ogrn`/`inn` go into the seal's certificate."""
+    """A medical organisation. `oid` is its ФРМО OID; `ogrn`/`inn` go into the seal's certificate.
+
+    The rest stands in documents in the state's formats: `region` (НСИ 99.2.206) with its name, ОКПО, the licence.
+    """
 
     id: UUID
     oid: str
@@ -18,6 +21,13 @@ class Organisation:
     ogrn: str
     inn: str
     address: str
+    okpo: str = ""
+    phone: str = ""
+    region: str = ""
+    region_name: str = ""
+    postal_code: str = ""
+    licence: str = ""
+    licence_issuer: str = ""
 
 
 @dataclass(slots=True, kw_only=True)

@@ -6,7 +6,8 @@ cannot differ. Source of the content: 323-ФЗ ст. 48 ч. 4.
 
 from __future__ import annotations
 
-from datetime import datetime
+from collections.abc import Mapping
+from datetime import UTC, datetime, time
 from uuid import UUID, uuid4
 
 from consilium.documents import facts
@@ -27,6 +28,7 @@ from consilium.model import (
     Signature,
     SignatureStatus,
 )
+from consilium.model.case import Choice, IdentityPaper, Place, Policy
 from consilium.rules import access, codes, kinds, recording
 from consilium.rules.protocol import leads, signers, standing_dissents, stays
 from consilium.store import Reader
@@ -112,6 +114,9 @@ def protocol_facts(
         recordings=_recordings(consilium, item, at),
         commission=_commission(reader.find(Body, consilium.body_id)),
         requesting_organisation=_organisation(sender) if sender.id != registering.id else None,
+        severity=_coded(codes.SEVERITIES, case.severity_code),
+        encounter=_encounter(case),
+        payment=_payment(case),
     )
 
 
@@ -173,7 +178,21 @@ def _participant(
 
 
 def _organisation(one: Organisation) -> facts.Organisation:
-    return facts.Organisation(oid=one.oid, name=one.name, ogrn=one.ogrn, inn=one.inn, address=one.address)
+    place = None
+    if one.region and one.address:
+        region = facts.Coded(code=one.region, name=one.region_name)
+        place = facts.Address(text=one.address, region=region, postal_code=one.postal_code)
+    return facts.Organisation(
+        oid=one.oid,
+        name=one.name,
+        ogrn=one.ogrn,
+        inn=one.inn,
+        address=one.address,
+        okpo=one.okpo,
+        phone=one.phone,
+        place=place,
+        licence=facts.Licence(number=one.licence, issuer=one.licence_issuer) if one.licence else None,
+    )
 
 
 def _patient(case: Case) -> facts.Patient:
@@ -184,7 +203,63 @@ def _patient(case: Case) -> facts.Patient:
         birth_date=patient.birth_date,
         sex=patient.sex,
         snils=patient.snils,
+        address=patient.place.text,
+        paper=_paper(patient.paper),
+        policy=_policy(patient.policy),
+        places=_places(patient.place),
     )
+
+
+def _paper(one: IdentityPaper) -> facts.IdentityPaper | None:
+    kind = _chosen(one.kind)
+    if kind is None or not one.number or one.issued_on is None:
+        return None
+    return facts.IdentityPaper(
+        kind=kind,
+        series=one.series,
+        number=one.number,
+        issuer=one.issuer,
+        issuer_code=one.issuer_code,
+        issued_on=one.issued_on,
+    )
+
+
+def _policy(one: Policy) -> facts.Policy | None:
+    kind = _chosen(one.kind)
+    return facts.Policy(kind=kind, number=one.number, series=one.series) if kind and one.number else None
+
+
+def _places(one: Place) -> tuple[facts.Address, ...]:
+    region = _chosen(one.region)
+    if region is None or not one.text:
+        return ()
+    return (facts.Address(text=one.text, region=region, postal_code=one.postal_code),)
+
+
+def _chosen(one: Choice) -> facts.Coded | None:
+    return facts.Coded(code=one.code, name=one.name) if one.code else None
+
+
+def _coded(table: Mapping[str, codes.Term], code: str) -> facts.Coded | None:
+    return facts.Coded(code=code, name=table[code].ru) if code in table else None
+
+
+def _encounter(case: Case) -> facts.Encounter | None:
+    """The record the case belongs to; a case of care whose first day nobody named began with the request."""
+    kind = _coded(codes.CARDS, case.card_code)
+    if kind is None:
+        return None
+    opened = case.card_opened_on
+    return facts.Encounter(
+        card_number=case.patient.record_number or case.number,
+        kind=kind,
+        started_at=datetime.combine(opened, time(), UTC) if opened else case.created_at,
+    )
+
+
+def _payment(case: Case) -> facts.Payment | None:
+    source = _coded(codes.PAYMENTS, case.payment_code)
+    return facts.Payment(source=source) if source else None
 
 
 def _consent(case: Case) -> facts.Consent:

@@ -208,6 +208,25 @@ URGENCIES = _table(
 )
 """11.1551 version 1.1. The numbers are not an order: 2 is the most urgent."""
 
+SEVERITIES = _table(
+    Term("1", "Удовлетворительное", "Satisfactory"),
+    Term("2", "Средней тяжести", "Moderate"),
+    Term("3", "Тяжелое", "Severe"),
+    Term("4", "Крайне тяжелое", "Extremely severe"),
+    Term("6", "Терминальное", "Terminal"),
+    Term("5", "Клиническая смерть", "Clinical death"),
+)
+"""11.1006 version 2.4, in the order of its own column SORT."""
+
+CARDS = _table(
+    Term("1", "Амбулаторная медицинская карта", "Out-patient record"),
+    Term("2", "Стационарная медицинская карта", "In-patient record"),
+)
+"""99.2.723 version 1.1. Its third value, another record, needs a further code and is not offered."""
+
+PAYMENTS = _table(Term("1", "Средства обязательного медицинского страхования", "Compulsory health insurance"))
+"""11.1039: the dictionary is published nowhere we could find; this value stands in published samples."""
+
 DEADLINES: dict[str, timedelta] = {
     "1": timedelta(days=10),
     "2": timedelta(hours=2),

@@ -7,8 +7,10 @@ draft → sent → returned ↔ sent → accepted → scheduled → …; out of 
 from __future__ import annotations
 
 import re
+from collections.abc import Container
 from dataclasses import fields as fields_of
 from datetime import date, datetime
+from functools import reduce
 from typing import Any
 from uuid import UUID
 
@@ -32,11 +34,36 @@ from consilium.model.meeting import Admission
 from consilium.rules import access, codes, kinds
 
 PATIENT_FIELDS = ("surname", "given", "patronymic", "birth_date", "sex", "snils", "record_number")
-CONSENT_FIELDS = {
-    "consent_basis": "basis",
-    "consent_date": "given_on",
-    "consent_reference": "reference",
+# Form field -> where the case keeps it, when it has another name or lies deeper.
+PLACES: dict[str, tuple[str, ...]] = {
+    **{name: ("patient", name) for name in PATIENT_FIELDS},
+    "receiver": ("receiver_id",),
+    "consent_basis": ("consent", "basis"),
+    "consent_date": ("consent", "given_on"),
+    "consent_reference": ("consent", "reference"),
+    "place": ("patient", "place", "text"),
+    "region_code": ("patient", "place", "region", "code"),
+    "region_name": ("patient", "place", "region", "name"),
+    "postal_code": ("patient", "place", "postal_code"),
+    "paper_kind": ("patient", "paper", "kind", "code"),
+    "paper_kind_name": ("patient", "paper", "kind", "name"),
+    "paper_series": ("patient", "paper", "series"),
+    "paper_number": ("patient", "paper", "number"),
+    "paper_issuer": ("patient", "paper", "issuer"),
+    "paper_issuer_code": ("patient", "paper", "issuer_code"),
+    "paper_issued_on": ("patient", "paper", "issued_on"),
+    "policy_kind": ("patient", "policy", "kind", "code"),
+    "policy_kind_name": ("patient", "policy", "kind", "name"),
+    "policy_series": ("patient", "policy", "series"),
+    "policy_number": ("patient", "policy", "number"),
 }
+CODED: dict[str, Container[str]] = {
+    "goal_code": codes.GOALS,
+    "severity_code": codes.SEVERITIES,
+    "card_code": codes.CARDS,
+    "payment_code": codes.PAYMENTS,
+}
+DATES = ("birth_date", "consent_date", "paper_issued_on", "card_opened_on")
 # Facts of the regulation 6.2; course and state are two of the five statutory items of 323-ФЗ ст. 48 ч. 4.
 REQUIRED_TO_SEND = (
     "receiver",
@@ -194,20 +221,18 @@ def _put(case: Case, name: str, value: Any) -> None:
 
 
 def _place(case: Case, name: str) -> tuple[Any, str]:
-    if name in PATIENT_FIELDS:
-        return case.patient, name
-    if name in CONSENT_FIELDS:
-        return case.consent, CONSENT_FIELDS[name]
-    return case, "receiver_id" if name == "receiver" else name
+    *way, attribute = PLACES.get(name, (name,))
+    return reduce(getattr, way, case), attribute
 
 
 def _check_values(wanted: dict[str, Any], today: date) -> None:
-    for name in ("birth_date", "consent_date"):
+    for name in DATES:
         moment = wanted.get(name)
         if moment is not None and not OLDEST <= moment <= today:
             raise Invalid("invalid_field", field=name)
-    if wanted.get("goal_code") and wanted["goal_code"] not in codes.GOALS:
-        raise Invalid("unknown_code", field="goal_code", value=wanted["goal_code"])
+    for name, known in CODED.items():
+        if wanted.get(name) and wanted[name] not in known:
+            raise Invalid("unknown_code", field=name, value=wanted[name])
     if wanted.get("diagnosis_code") and not _DIAGNOSIS.fullmatch(wanted["diagnosis_code"]):
         raise Invalid("invalid_field", field="diagnosis_code")
     if wanted.get("snils") and not snils_is_valid(wanted["snils"]):

@@ -100,6 +100,7 @@ class Shape:
 
     kind: Any
     columns: tuple[str, ...]
+    paths: tuple[str, ...]
     get: Callable[[Any], Values]
     lists: frozenset[int]
     plain: tuple[str, ...]
@@ -128,11 +129,10 @@ class Shape:
 def shape(kind: Any) -> Shape:
     """The class' shape; columns of parts follow its own, named `part_field`."""
     plain, parts = plain_of(kind), tuple(parts_of(kind).items())
-    inside = [(name, column) for name, inner in parts for column in shape(inner).columns]
-    columns = (*plain, *(f"{name}_{column}" for name, column in inside))
-    paths = (*plain, *(f"{name}.{column}" for name, column in inside))
+    columns = (*plain, *(f"{name}_{one}" for name, inner in parts for one in shape(inner).columns))
+    paths = (*plain, *(f"{name}.{one}" for name, inner in parts for one in shape(inner).paths))
     lists = frozenset(place for place, name in enumerate(plain) if name in lists_of(kind))
-    return Shape(kind, columns, attrgetter(*paths), lists, plain, parts)
+    return Shape(kind, columns, paths, attrgetter(*paths), lists, plain, parts)
 
 
 @dataclass(frozen=True, slots=True)

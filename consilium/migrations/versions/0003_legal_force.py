@@ -22,6 +22,7 @@ STANDING = sa.text("paper = 'annulment' AND status <> 'withdrawn'")
 
 
 def upgrade():
+    _records()
     _signing()
     _papers()
     _number_in_series()
@@ -29,10 +30,51 @@ def upgrade():
 
 
 def downgrade():
+    _no_records()
     op.drop_table("webhook_deliveries")
     op.drop_table("webhooks")
     _no_papers()
     _no_signing()
+
+
+# --- what the state's formats ask of a case and an organisation ------------------------------------
+
+# Table -> texts and dates; rows that are there have not been asked yet.
+OF_RECORDS = {
+    "cases": (
+        (
+            "patient_place_text", "patient_place_region_code", "patient_place_region_name",
+            "patient_place_postal_code", "patient_paper_kind_code", "patient_paper_kind_name",
+            "patient_paper_series", "patient_paper_number", "patient_paper_issuer", "patient_paper_issuer_code",
+            "patient_policy_kind_code", "patient_policy_kind_name", "patient_policy_series",
+            "patient_policy_number", "severity_code", "card_code", "payment_code",
+        ),
+        ("patient_paper_issued_on", "card_opened_on"),
+    ),
+    "organisations": (
+        ("okpo", "phone", "region", "region_name", "postal_code", "licence", "licence_issuer"),
+        (),
+    ),
+}  # fmt: skip
+
+
+def _records():
+    for table, (texts, dates) in OF_RECORDS.items():
+        with op.batch_alter_table(table, schema=None) as batch_op:
+            for name in texts:
+                batch_op.add_column(sa.Column(name, sa.Text(), nullable=False, server_default=""))
+            for name in dates:
+                batch_op.add_column(sa.Column(name, sa.Date(), nullable=True))
+        with op.batch_alter_table(table, schema=None) as batch_op:
+            for name in texts:
+                batch_op.alter_column(name, server_default=None)
+
+
+def _no_records():
+    for table, (texts, dates) in OF_RECORDS.items():
+        with op.batch_alter_table(table, schema=None) as batch_op:
+            for name in (*texts, *dates):
+                batch_op.drop_column(name)
 
 
 # --- signing -------------------------------------------------------------------------------------
