@@ -100,6 +100,15 @@ class CertificateIssued(DirectoryEvent):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ReadinessTested(DirectoryEvent):
+    """`code`: "OK" or what was wrong with the test signature (SG-06)."""
+
+    person: UUID
+    provider: str
+    code: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CertificateRevoked(DirectoryEvent):
     person: UUID
     certificate: UUID
@@ -181,6 +190,14 @@ class CaseDecided(CaseEvent):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CaseSealed(CaseEvent):
     protocol: UUID
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CaseDecisionAnnulled(CaseEvent):
+    """The act is sealed; the case waits for the protocol that takes the annulled one's place."""
+
+    protocol: UUID
+    act: UUID
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -552,6 +569,36 @@ class SignerReleased(ProtocolEvent):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SignerReplaced(ProtocolEvent):
+    """Released with a reason, and somebody else signs in his own name (SG-09)."""
+
+    person: UUID
+    version: int
+    by: UUID
+    stand_in: UUID
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TurnsOpened(ProtocolEvent):
+    """The turn of these people has come; they have until `due_at` (SG-03, SG-10)."""
+
+    version: int
+    people: list[UUID]
+    due_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignerReminded(ProtocolEvent):
+    """`overdue`: the chair is told too."""
+
+    person: UUID
+    version: int
+    number: int
+    overdue: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DissentSigned(ProtocolEvent):
     person: UUID
     version: int
@@ -586,6 +633,51 @@ class ProtocolSealed(ProtocolEvent):
     version: int
     seal_certificate_sha256: str
     package_digest: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExtractMade(ProtocolEvent):
+    """The extract of a commission's sealed protocol, frozen at once."""
+
+    protocol: UUID
+    number: str
+    version: int
+    by: UUID
+    addressee: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnnulmentMade(ProtocolEvent):
+    """The act that annuls a sealed paper, frozen at once; it takes effect with its seal (SG-15)."""
+
+    annuls: UUID
+    number: str
+    by: UUID
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PaperWithdrawn(ProtocolEvent):
+    """An extract or act was given up before its seal; its number stays (PR-08)."""
+
+    version: int
+    by: UUID
+    reason: str
+    fallen: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProtocolAnnulled(ProtocolEvent):
+    act: UUID
+    number: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProtocolReplaced(ProtocolEvent):
+    by: UUID
+    number: str
+    version: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -634,6 +726,7 @@ EVENTS: dict[str, type[Event]] = {
         BodyEstablished,
         CertificateIssued,
         CertificateRevoked,
+        ReadinessTested,
         AnchorWritten,
         RequestCreated,
         RequestSaved,
@@ -647,6 +740,7 @@ EVENTS: dict[str, type[Event]] = {
         CasePostponed,
         CaseDecided,
         CaseSealed,
+        CaseDecisionAnnulled,
         CaseRegistered,
         DocumentAttached,
         DocumentDetached,
@@ -702,11 +796,19 @@ EVENTS: dict[str, type[Event]] = {
         SignatureRefused,
         SignatureDeclined,
         SignerReleased,
+        SignerReplaced,
+        TurnsOpened,
+        SignerReminded,
         DissentSigned,
         DissentReleased,
         ProtocolReopened,
         SigningCompleted,
         ProtocolSealed,
+        ExtractMade,
+        AnnulmentMade,
+        PaperWithdrawn,
+        ProtocolAnnulled,
+        ProtocolReplaced,
         FilingQueued,
         FilingAcknowledged,
         FilingDelayed,

@@ -108,6 +108,7 @@ SECTIONS: dict[type[Event], frozenset[str]] = {
     events.DissentSigned: frozenset({"protocols"}),
     events.DissentReleased: frozenset({"protocols"}),
     events.SignerReleased: frozenset({"protocols"}),
+    events.SignerReplaced: frozenset({"protocols"}),
     events.ProtocolReopened: frozenset({"protocols"}),
     events.SigningCompleted: frozenset({"protocols"}),
     events.ProtocolSealed: frozenset({"protocols"}),

@@ -6,7 +6,19 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from consilium.commands import Command
-from consilium.handlers import decision, directory, meeting, protocol, recording, requests, schedule, signing
+from consilium.handlers import (
+    decision,
+    directory,
+    meeting,
+    papers,
+    protocol,
+    readiness,
+    recording,
+    requests,
+    schedule,
+    signing,
+    turns,
+)
 
 if TYPE_CHECKING:
     from consilium.context import Context
@@ -20,6 +32,9 @@ HANDLERS: dict[type[Command], Handler] = {
     **meeting.HANDLERS,
     **decision.HANDLERS,
     **protocol.HANDLERS,
+    **papers.HANDLERS,
     **signing.HANDLERS,
+    **turns.HANDLERS,
+    **readiness.HANDLERS,
     **recording.HANDLERS,
 }

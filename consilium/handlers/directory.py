@@ -123,6 +123,8 @@ def establish_body(context: Context, command: c.EstablishBody) -> dict[str, Any]
         name=_name(command.name, "name"),
         order_number=_name(command.order_number, "order_number"),
         order_date=command.order_date,
+        signing_order=command.signing_order,
+        signing_days=command.signing_days,
         members=[_member(context, one) for one in command.members],
     )
     schedule.check_body(body)

@@ -17,7 +17,7 @@ from consilium.documents import cda
 from consilium.documents.draft import draft_sections
 from consilium.errors import NotFound
 from consilium.events import DraftWritten, Event
-from consilium.handlers import filing
+from consilium.handlers import filing, turns
 from consilium.handlers.asker import Table, person_of, tidied
 from consilium.model import (
     AgendaItem,
@@ -92,6 +92,7 @@ def freeze(context: Context, command: c.FreezeProtocol) -> dict[str, Any]:
     papers = _papers(context, protocol, consilium, item, document_id, digest)
     happened = rules.freeze(protocol, document_id, document, digest, signers, papers, person.id, context.at)
     record(context, protocol, happened)
+    turns.arrange(context, protocol, consilium, command.order)
     return {
         "digest": digest,
         "size": len(document),

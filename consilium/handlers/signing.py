@@ -6,28 +6,37 @@ import base64
 import binascii
 import hashlib
 import secrets
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 from uuid import UUID
 
 from consilium import commands as c
-from consilium.errors import Conflict, Invalid
-from consilium.events import CaseSealed, Event, SigningCompleted
-from consilium.filing.compose import registry_kind
-from consilium.handlers import filing
+from consilium.errors import Conflict, Invalid, NotFound
+from consilium.events import Event, SigningCompleted
+from consilium.handlers import filing, papers, turns
 from consilium.handlers.asker import Table, person_of, require_system, tidied
-from consilium.handlers.protocol import fallen, record, seen_protocol
-from consilium.handlers.requests import record as record_case
-from consilium.model import CaseStatus, Consilium, DissentPaper, Person, Protocol
+from consilium.handlers.protocol import fallen, item_of, record, seen_protocol
+from consilium.model import Consilium, DissentPaper, Person, Protocol
 from consilium.rules import protocol as rules
 from consilium.rules import signing
+from consilium.rules.protocol import Row
 from consilium.seal.errors import SignatureRefused
+from consilium.seal.file import der_of_file
 from consilium.seal.names import ExpectedSigner
 from consilium.seal.verify import VerifiedSignature, verify
 
 if TYPE_CHECKING:
     from consilium.context import Context
+
+T = TypeVar("T")
+
+
+def open_for_signing(context: Context, command: c.OpenForSigning) -> dict[str, Any]:
+    person = person_of(context)
+    protocol = _to_sign(context, command.protocol, person)
+    record(context, protocol, signing.open_document(protocol, person.id, command.digest, context.at))
+    return {"version": protocol.version}
 
 
 def begin_signing(context: Context, command: c.BeginSigning) -> dict[str, Any]:
@@ -36,7 +45,7 @@ def begin_signing(context: Context, command: c.BeginSigning) -> dict[str, Any]:
     protocol = _to_sign(context, command.protocol, person)
     challenge = secrets.token_urlsafe(24)
     record(context, protocol, signing.begin(protocol, person.id, challenge, context.at))
-    waiting = signing.awaited_of(protocol, person.id)
+    waiting = signing.signable_of(protocol, person.id)
     return {
         "challenge": challenge,
         "signing_time": context.at.replace(microsecond=0).isoformat(),
@@ -63,13 +72,59 @@ def attach_signature(context: Context, command: c.AttachSignature) -> dict[str, 
     signing_time = signing.require_challenge(
         row, command.challenge, command.digest, protocol.digest, context.at
     )
-    cms = _der(command.cms)
+    cms = der_of(command.cms)
     verified = _verified(context, person, protocol.document, cms, signing_time)
-    happened = signing.attach(
-        protocol, row, cms, verified.certificate, verified.certificate_sha256, verified.signing_time
-    )
-    _record_signing(context, protocol, happened)
+    _attach(context, protocol, row, cms, verified, command.provider)
     return _standing(protocol)
+
+
+def _attach(
+    context: Context,
+    protocol: Protocol,
+    row: Row,
+    cms: bytes,
+    verified: VerifiedSignature,
+    provider: str = "",
+) -> None:
+    proof = (cms, verified.certificate, verified.certificate_sha256, verified.signing_time)
+    if isinstance(row, DissentPaper):
+        happened = signing.attach_dissent(protocol, row, *proof)
+    else:
+        happened = signing.attach(protocol, row, *proof, provider)
+    _record_signing(context, protocol, happened)
+
+
+def upload_signature(context: Context, command: c.UploadSignature) -> dict[str, Any]:
+    """A desktop program's file: the same strict verifier; its signing time is bounded by the bytes' own life."""
+    person = person_of(context)
+    protocol = _to_sign(context, command.protocol, person)
+    row, document, digest = _uploaded_for(protocol, command, person)
+    signing.require_digest(command.digest, digest)
+    cms = _refusable(person, lambda: der_of_file(der_of(command.file), context.parts.policy.size))
+    verified = _verified(context, person, document, cms, None)
+    signing.require_uploaded_moment(protocol, verified.signing_time, context.at, context.parts.policy.skew)
+    _attach(context, protocol, row, cms, verified, "file")
+    return _standing(protocol)
+
+
+def _uploaded_for(protocol: Protocol, command: c.UploadSignature, person: Person) -> tuple[Row, bytes, str]:
+    """The awaited row, the bytes it covers, and their digest."""
+    if command.dissent is None:
+        return signing.require_may_sign(protocol, person.id), protocol.document, protocol.digest
+    rules.require_signing(protocol)
+    row = signing.dissent_of(protocol, command.dissent, person.id)
+    rules.require_awaited(row)
+    return row, row.document, row.digest
+
+
+def _refusable(person: Person, work: Callable[[], T]) -> T:
+    """The verifier's refusal as the domain's, in the signer's language."""
+    try:
+        return work()
+    except SignatureRefused as refused:
+        raise Conflict(
+            "signature_refused", reason=refused.code, sentence=refused.message(person.language)
+        ) from refused
 
 
 def attach_dissent_signature(context: Context, command: c.AttachDissentSignature) -> dict[str, Any]:
@@ -79,38 +134,37 @@ def attach_dissent_signature(context: Context, command: c.AttachDissentSignature
     row = signing.dissent_of(protocol, command.dissent, person.id)
     rules.require_awaited(row)
     signing_time = signing.require_challenge(row, command.challenge, command.digest, row.digest, context.at)
-    cms = _der(command.cms)
+    cms = der_of(command.cms)
     verified = _verified(context, person, row.document, cms, signing_time)
-    happened = signing.attach_dissent(
-        protocol, row, cms, verified.certificate, verified.certificate_sha256, verified.signing_time
-    )
-    _record_signing(context, protocol, happened)
+    _attach(context, protocol, row, cms, verified)
     return _standing(protocol)
 
 
 def _verified(
-    context: Context, person: Person, document: bytes, cms: bytes, signing_time: datetime
+    context: Context, person: Person, document: bytes, cms: bytes, signing_time: datetime | None
 ) -> VerifiedSignature:
+    return _refusable(person, lambda: verified_of(context, person, document, cms, signing_time))
+
+
+def verified_of(
+    context: Context, person: Person, document: bytes, cms: bytes, signing_time: datetime | None
+) -> VerifiedSignature:
+    """The person's signature over these bytes, by the installation's policy. Raises SignatureRefused."""
     expected = ExpectedSigner.person(
         snils=person.snils,
         surname=person.surname,
         given=" ".join(part for part in (person.given, person.patronymic) if part),
     )
-    try:
-        verified = verify(
-            document,
-            cms,
-            policy=context.parts.policy,
-            trust=context.parts.trust(),
-            at=context.at,
-            signer=expected,
-            signing_time=signing_time,
-        )
-        _require_not_revoked(context, person, verified)
-    except SignatureRefused as refused:
-        raise Conflict(
-            "signature_refused", reason=refused.code, sentence=refused.message(person.language)
-        ) from refused
+    verified = verify(
+        document,
+        cms,
+        policy=context.parts.policy,
+        trust=context.parts.trust(),
+        at=context.at,
+        signer=expected,
+        signing_time=signing_time,
+    )
+    _require_not_revoked(context, person, verified)
     return verified
 
 
@@ -121,7 +175,8 @@ def _require_not_revoked(context: Context, person: Person, verified: VerifiedSig
         raise SignatureRefused("REVOKED")
 
 
-def _der(cms: str) -> bytes:
+def der_of(cms: str) -> bytes:
+    """The bytes a page sent as base64. Raises Invalid."""
     try:
         return base64.b64decode(cms, validate=True)
     except (binascii.Error, ValueError):
@@ -140,9 +195,26 @@ def decline(context: Context, command: c.DeclineSignature) -> dict[str, Any]:
 def release_signer(context: Context, command: c.ReleaseSigner) -> dict[str, Any]:
     person = person_of(context)
     protocol, consilium, _ = seen_protocol(context, command.protocol, person)
-    rules.require_chair(consilium, person.id)
+    signing.require_excuser(consilium, protocol, command.signature, person.id)
     reason = tidied(command.reason, "reason")
     happened = signing.release(protocol, command.signature, person.id, reason, context.at)
+    _record_signing(context, protocol, happened)
+    return _standing(protocol)
+
+
+def replace_signer(context: Context, command: c.ReplaceSigner) -> dict[str, Any]:
+    """Another who took part signs in his own name; the signatures that are there stay (SG-09)."""
+    person = person_of(context)
+    protocol, consilium, _ = seen_protocol(context, command.protocol, person)
+    signing.require_excuser(consilium, protocol, command.signature, person.id)
+    reason = tidied(command.reason, "reason")
+    row = next((one for one in protocol.current_signatures() if one.id == command.signature), None)
+    seat = consilium.seat(command.stand_in)
+    if row is None or seat is None:
+        raise NotFound
+    body = turns.body_of(context, consilium)
+    allowed = signing.stand_ins(consilium, item_of(consilium, protocol), row, body, context.at)
+    happened = signing.replace(protocol, row.id, seat, allowed, person.id, reason, context.at)
     _record_signing(context, protocol, happened)
     return _standing(protocol)
 
@@ -159,6 +231,7 @@ def release_dissent(context: Context, command: c.ReleaseDissent) -> dict[str, An
 
 def _record_signing(context: Context, protocol: Protocol, happened: Sequence[Event]) -> None:
     record(context, protocol, happened)
+    turns.open_turns(context, protocol)
     if any(isinstance(one, SigningCompleted) for one in happened):
         key = f"{protocol.id}:{protocol.version}"
         context.tx.enqueue("protocol.seal", key, {"protocol": str(protocol.id)})
@@ -175,8 +248,7 @@ def _standing(protocol: Protocol) -> dict[str, Any]:
 def record_seal(context: Context, command: c.RecordSeal) -> dict[str, Any]:
     """The worker's word. Told twice, it happened once; then the filing begins."""
     require_system(context)
-    case = context.tx.case(context.tx.peek(Protocol, command.protocol).case_id)
-    protocol = context.tx.protocol(command.protocol)
+    protocol, case = papers.locked(context, command.protocol)
     _require_this_version(protocol, command.package_name)
     happened = signing.seal(
         protocol,
@@ -190,11 +262,8 @@ def record_seal(context: Context, command: c.RecordSeal) -> dict[str, Any]:
     if not happened:
         return {"status": str(protocol.status)}
     record(context, protocol, happened)
-    case.status = CaseStatus.SEALED
-    case.revision += 1
-    record_case(context, case, [CaseSealed(protocol=protocol.id)])
-    if registry_kind(protocol.document) is not None:  # a commission's stays with the organisation (kind 87)
-        filing.begin(context, protocol)
+    papers.sealed(context, protocol, case)
+    filing.begin(context, protocol)
     return {"status": str(protocol.status)}
 
 
@@ -214,11 +283,14 @@ def _to_sign(context: Context, protocol_id: UUID, person: Person) -> Protocol:
 
 
 HANDLERS: Table = {
+    c.OpenForSigning: open_for_signing,
     c.BeginSigning: begin_signing,
+    c.UploadSignature: upload_signature,
     c.AttachSignature: attach_signature,
     c.AttachDissentSignature: attach_dissent_signature,
     c.DeclineSignature: decline,
     c.ReleaseSigner: release_signer,
+    c.ReplaceSigner: replace_signer,
     c.ReleaseDissent: release_dissent,
     c.RecordSeal: record_seal,
 }

@@ -1,4 +1,4 @@
-"""Signatures, release, seal, filing: what moves a frozen protocol on (SG-01, SG-02, SG-12).
+"""Signatures, release, replacement, seal, filing: what moves a frozen paper on (SG-01, SG-02, SG-09, SG-12).
 
 What a signature is worth is decided by `seal.verify`; here is only who signs what, when, and what follows.
 """
@@ -6,8 +6,9 @@ What a signature is worth is decided by `seal.verify`; here is only who signs wh
 from __future__ import annotations
 
 import hmac
+from collections.abc import Collection
 from datetime import datetime, timedelta
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from consilium.errors import Conflict, Forbidden, Invalid, NotFound
 from consilium.events import (
@@ -19,13 +20,47 @@ from consilium.events import (
     ProtocolSealed,
     SignatureAttached,
     SignerReleased,
+    SignerReplaced,
     SigningCompleted,
 )
-from consilium.model import DissentPaper, FilingStatus, Protocol, ProtocolStatus, Signature, SignatureStatus
-from consilium.rules.protocol import Row, require_awaited, require_signing, rows_of, signature_of
+from consilium.model import (
+    AgendaItem,
+    Body,
+    Consilium,
+    DissentPaper,
+    FilingStatus,
+    Protocol,
+    ProtocolStatus,
+    Seat,
+    Signature,
+    SignatureStatus,
+)
+from consilium.rules import kinds
+from consilium.rules.protocol import (
+    Row,
+    leads,
+    require_awaited,
+    require_signing,
+    rows_of,
+    signature_of,
+    stays,
+)
+from consilium.rules.turns import ahead_of, require_turn
 
 CHALLENGE_LIFE = timedelta(minutes=10)
 DECIDED = frozenset({SignatureStatus.SIGNED, SignatureStatus.RELEASED})
+STANDS_IN: dict[str, frozenset[str]] = {
+    "chair": frozenset({"deputy"}),
+    "consultant": frozenset(),
+    "deputy": frozenset({"member"}),
+    "secretary": frozenset({"deputy", "member", "expert", "attending"}),
+    "member": frozenset({"deputy", "member", "expert"}),
+}
+"""Role that cannot sign -> roles of those who took part that may stand in (SG-09).
+
+323-ФЗ ст. 48 ч. 4: participants sign, each for himself. So nobody signs in another's name: the stand-in attended,
+signs as himself and does what the role was for (180н: the deputy in the chair's absence).
+"""
 
 
 def begin(protocol: Protocol, person_id: UUID, challenge: str, at: datetime) -> list[Event]:
@@ -33,13 +68,17 @@ def begin(protocol: Protocol, person_id: UUID, challenge: str, at: datetime) -> 
 
     `at` is the signing time he must state: whole seconds, as CMS keeps no more.
     """
-    require_signing(protocol)
-    waiting = awaited_of(protocol, person_id)
-    if not waiting:
-        raise _nothing_to_sign(protocol, person_id)
-    for row in waiting:
+    for row in signable_of(protocol, person_id):
         row.challenge = challenge
         row.challenge_at = at.replace(microsecond=0)
+    return _opened(protocol, person_id, at)
+
+
+def open_document(protocol: Protocol, person_id: UUID, digest: str, at: datetime) -> list[Event]:
+    """The signer has read on his screen what these bytes say; signing it may wait (SG-07)."""
+    require_signing(protocol)
+    signature_of(protocol, person_id)
+    require_digest(digest, protocol.digest)
     return _opened(protocol, person_id, at)
 
 
@@ -58,6 +97,18 @@ def awaited_of(protocol: Protocol, person_id: UUID) -> list[Row]:
         for one in rows_of(protocol)
         if one.person_id == person_id and one.status is SignatureStatus.AWAITED
     ]
+
+
+def signable_of(protocol: Protocol, person_id: UUID) -> list[Row]:
+    """The person's rows whose turn it is. Raises not_a_signer, already_decided, not_your_turn, wrong_step."""
+    require_signing(protocol)
+    waiting = awaited_of(protocol, person_id)
+    if not waiting:
+        raise _nothing_to_sign(protocol, person_id)
+    ready = [one for one in waiting if not ahead_of(protocol, one)]
+    if not ready:
+        require_turn(protocol, waiting[0])
+    return ready
 
 
 def _nothing_to_sign(protocol: Protocol, person_id: UUID) -> Forbidden | Conflict:
@@ -82,16 +133,38 @@ def require_challenge(row: Row, challenge: str, digest: str, expected: str, at: 
     known = bool(row.challenge) and hmac.compare_digest(row.challenge.encode(), challenge.encode())
     if given is None or not known or at - given > CHALLENGE_LIFE:
         raise Conflict("challenge_expired")
-    if not hmac.compare_digest(digest, expected):
-        raise Conflict("digest_mismatch", expected=expected)
+    require_digest(digest, expected)
     return given
 
 
+def require_digest(digest: str, expected: str) -> None:
+    """What the signer had before him are these bytes. Raises Conflict digest_mismatch."""
+    if not hmac.compare_digest(digest, expected):
+        raise Conflict("digest_mismatch", expected=expected)
+
+
+def require_uploaded_moment(
+    protocol: Protocol, signing_time: datetime, at: datetime, skew: timedelta
+) -> None:
+    """When a desktop program may have signed: no challenge was given, so the bytes' own life bounds it.
+
+    Not before they were frozen (nobody had them: their id is new with each version), not after they came here;
+    `skew` forgives a wrong clock both ways. Raises Conflict signature_refused with SIGNED_BEFORE_FREEZE or
+    SIGNING_TIME_SKEW.
+    """
+    frozen_at = protocol.frozen_at
+    if frozen_at is None or signing_time < frozen_at.replace(microsecond=0) - skew:
+        raise Conflict("signature_refused", reason="SIGNED_BEFORE_FREEZE")
+    if signing_time > at + skew:
+        raise Conflict("signature_refused", reason="SIGNING_TIME_SKEW")
+
+
 def require_may_sign(protocol: Protocol, person_id: UUID | None) -> Signature:
-    """The person's awaited row."""
+    """The person's awaited row, when its turn has come."""
     require_signing(protocol)
     mine = signature_of(protocol, person_id)
     require_awaited(mine)
+    require_turn(protocol, mine)
     return mine
 
 
@@ -102,9 +175,11 @@ def attach(
     certificate: bytes,
     certificate_sha256: str,
     signed_at: datetime,
+    provider: str = "browser",
 ) -> list[Event]:
     """A verified signature; with the last one the signing is complete."""
     _sign(row, cms, certificate, signed_at)
+    row.provider = provider
     protocol.revision += 1
     attached = SignatureAttached(
         person=row.person_id,
@@ -144,7 +219,18 @@ def _sign(row: Row, cms: bytes, certificate: bytes, signed_at: datetime) -> None
 
 
 def release(protocol: Protocol, signature_id: UUID, by: UUID, reason: str, at: datetime) -> list[Event]:
-    """The chair ends the wait for somebody else, with a reason; one signature at least must remain."""
+    """The wait for somebody else ends, with a reason; one signature at least must remain."""
+    row = _missing(protocol, signature_id, by, reason)
+    others = [one for one in protocol.current_signatures() if one is not row]
+    if all(one.status is SignatureStatus.RELEASED for one in others):
+        raise Conflict("wrong_step", status="last_signer")
+    _excuse(protocol, row, by, reason, at)
+    released = SignerReleased(person=row.person_id, version=protocol.version, by=by, reason=reason)
+    return [released, *_complete(protocol)]
+
+
+def _missing(protocol: Protocol, signature_id: UUID, by: UUID, reason: str) -> Signature:
+    """The awaited row of another whose signature is no longer waited for."""
     require_signing(protocol)
     _require_reason(reason)
     row = next((one for one in protocol.current_signatures() if one.id == signature_id), None)
@@ -153,16 +239,105 @@ def release(protocol: Protocol, signature_id: UUID, by: UUID, reason: str, at: d
     if row.person_id == by:
         raise Forbidden("forbidden")
     require_awaited(row)
-    others = [one for one in protocol.current_signatures() if one is not row]
-    if all(one.status is SignatureStatus.RELEASED for one in others):
-        raise Conflict("wrong_step", status="last_signer")
+    return row
+
+
+def _excuse(protocol: Protocol, row: Signature, by: UUID, reason: str, at: datetime) -> None:
     row.status = SignatureStatus.RELEASED
     row.reason = reason
     row.decided_by = by
     row.signed_at = at
     protocol.revision += 1
-    released = SignerReleased(person=row.person_id, version=protocol.version, by=by, reason=reason)
-    return [released, *_complete(protocol)]
+
+
+def require_excuser(consilium: Consilium, protocol: Protocol, signature_id: UUID, person_id: UUID) -> Seat:
+    """Who may release or replace: the chair; for the chair himself his deputy who signs, else the secretary.
+
+    Raises NotFound for strangers, Forbidden not_your_role for other seats.
+    """
+    seat = consilium.seat_of(person_id)
+    if seat is None:
+        raise NotFound
+    row = next((one for one in protocol.current_signatures() if one.id == signature_id), None)
+    about = consilium.seat(row.seat_id) if row else None
+    if leads(consilium, seat) or (about and leads(consilium, about) and _acts_for_chair(protocol, seat)):
+        return seat
+    raise Forbidden("not_your_role", need="chair")
+
+
+def _acts_for_chair(protocol: Protocol, seat: Seat) -> bool:
+    roles = {one.role for one in protocol.current_signatures()}
+    signs = any(one.seat_id == seat.id for one in protocol.current_signatures())
+    return signs and seat.role == ("deputy" if "deputy" in roles else "secretary")
+
+
+def stand_ins(
+    consilium: Consilium, item: AgendaItem, row: Signature, body: Body | None, at: datetime
+) -> list[Seat]:
+    """Who may take the place of this signer: took part in the item, did not recuse himself, role or order allow it."""
+    return [
+        seat
+        for seat in sorted(consilium.seats, key=lambda one: one.order)
+        if seat.id != row.seat_id
+        and (
+            seat.role in STANDS_IN.get(row.role, ()) or _named_deputy(body, row.person_id, seat.person_id, at)
+        )
+        and kinds.KINDS[consilium.kind].allowed_roles >= {seat.role}
+        and not consilium.recused(seat.id, item.id)
+        and stays(consilium, seat.id, item, at)
+    ]
+
+
+def _named_deputy(body: Body | None, absent: UUID, other: UUID, at: datetime) -> bool:
+    """Whether the body's order says that one deputises for the other on this day (AD-01)."""
+    return any(
+        one.person_id == other
+        and one.deputises_for == absent
+        and one.since <= at.date()
+        and (one.until is None or at.date() <= one.until)
+        for one in (body.members if body else [])
+    )
+
+
+def replace(
+    protocol: Protocol,
+    signature_id: UUID,
+    stand_in: Seat,
+    allowed: Collection[Seat],
+    by: UUID,
+    reason: str,
+    at: datetime,
+) -> list[Event]:
+    """Another signs in his own name instead; every other signature stays as it is (SG-09).
+
+    Somebody who signs this version anyway does not sign it twice: it is noted whose place he takes.
+    """
+    row = _missing(protocol, signature_id, by, reason)
+    if all(one.id != stand_in.id for one in allowed):
+        raise Forbidden("cannot_stand_in")
+    known = next((one for one in protocol.current_signatures() if one.person_id == stand_in.person_id), None)
+    if known is not None and known.status not in {SignatureStatus.AWAITED, SignatureStatus.SIGNED}:
+        raise Forbidden("cannot_stand_in")
+    _excuse(protocol, row, by, reason, at)
+    row.stand_in = stand_in.id
+    if known is None:
+        protocol.signatures.append(_row_of(protocol, row, stand_in))
+    replaced = SignerReplaced(
+        person=row.person_id, version=protocol.version, by=by, stand_in=stand_in.person_id, reason=reason
+    )
+    return [replaced, *_complete(protocol)]
+
+
+def _row_of(protocol: Protocol, absent: Signature, seat: Seat) -> Signature:
+    return Signature(
+        id=uuid4(),
+        version=protocol.version,
+        seat_id=seat.id,
+        person_id=seat.person_id,
+        role=seat.role,
+        order=max(one.order for one in protocol.current_signatures()) + 1,
+        step=absent.step,
+    )
 
 
 def release_dissent(protocol: Protocol, paper_id: UUID, by: UUID, reason: str, at: datetime) -> list[Event]:
