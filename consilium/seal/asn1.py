@@ -9,9 +9,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from consilium.seal import der
 from consilium.seal.errors import SignatureRefused
 
-__all__ = ["Fields", "Limits", "Node", "read", "scan"]
+__all__ = ["Fields", "Limits", "Node", "definite", "read", "scan"]
 
 SEQUENCE, SET, INTEGER, OCTETS, NULL, OID, UTC_TIME, GENERAL_TIME = 0x30, 0x31, 2, 4, 5, 6, 0x17, 0x18
 CONSTRUCTED_ONLY = {0x08, 0x0B, 0x10, 0x11}
@@ -102,8 +103,12 @@ class Fields:
             raise SignatureRefused("FORMAT", what=f"unexpected field with tag {self._left[0].tag:02x}")
 
 
-def scan(data: bytes, limits: Limits) -> Node:
-    """Check a whole file against the limits and DER's length rules; the outermost value."""
+def scan(data: bytes, limits: Limits, opaque: tuple[int, int] = (0, 0)) -> Node:
+    """Check a whole file against the limits and DER's length rules; the outermost value.
+
+    ``opaque`` is a place that is not looked into: values of this tag inside values of this depth (the outermost
+    has depth 1). They are somebody else's to read, and may hold a revocation list of a hundred thousand entries.
+    """
     if not data:
         raise SignatureRefused("EMPTY")
     if len(data) > limits.size:
@@ -113,11 +118,41 @@ def scan(data: bytes, limits: Limits) -> Node:
     top = read(data, 0, len(data))
     if top.end != len(data):
         raise SignatureRefused("TRAILING_DATA")
-    _walk(top, limits)
+    _walk(top, limits, opaque)
     return top
 
 
-def _walk(top: Node, limits: Limits) -> None:
+def definite(data: bytes, limits: Limits, depth: int) -> bytes:
+    """The file with indefinite lengths (BER) of its outer ``depth`` levels made definite; for reading alone.
+
+    What lies deeper stays as it is, octet for octet, and must have definite lengths.
+    """
+    if len(data) > limits.size:
+        raise SignatureRefused("TOO_LARGE", size=len(data), limit=limits.size)
+    if data[:1] != b"\x30" or data[1:2] != b"\x80":
+        return data
+    content, end = _definite(data, 0, depth)
+    if end != len(data):
+        raise SignatureRefused("TRAILING_DATA")
+    return content
+
+
+def _definite(data: bytes, start: int, depth: int) -> tuple[bytes, int]:
+    """One value with definite lengths, and where it ends in ``data``."""
+    indefinite = data[start + 1 : start + 2] == b"\x80" and data[start] & 0x20
+    if not indefinite or not depth:
+        node = read(data, start, len(data))
+        return node.raw, node.end
+    parts, place = [], start + 2
+    while data[place : place + 2] != b"\0\0":
+        if place >= len(data):
+            raise SignatureRefused("TRUNCATED")
+        part, place = _definite(data, place, depth - 1)
+        parts.append(part)
+    return der.tlv(data[start], b"".join(parts)), place + 2
+
+
+def _walk(top: Node, limits: Limits, opaque: tuple[int, int]) -> None:
     pending, seen = [(top, 1)], 0
     while pending:
         node, depth = pending.pop()
@@ -125,7 +160,7 @@ def _walk(top: Node, limits: Limits) -> None:
             seen += 1
             if seen > limits.nodes or depth >= limits.depth:
                 raise SignatureRefused("TOO_DEEP")
-            if child.tag & 0x20:
+            if child.tag & 0x20 and (depth, child.tag) != opaque:
                 pending.append((child, depth + 1))
 
 

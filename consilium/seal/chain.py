@@ -1,113 +1,180 @@
-"""Certificate chain and revocation, by pyhanko-certvalidator (RFC 5280), with the network shut off.
+"""Certificate chain and revocation (RFC 5280 6), without any network: what is needed is in the hands of the caller.
 
-The library is written as coroutines for the sake of its downloads. Nothing here may download, so its coroutines
-never wait, and one step runs them to the end: no event loop, and callable from inside one.
+A path check of our own and not a library's, because it must know GOST keys, cost microseconds and be stricter
+than the standard where chains here never need its freedom: names are compared octet for octet, an authority must
+say that it is one and may sign certificates, name and policy constraints and every critical extension unknown
+here end the path, partial and indirect lists are not used, a root outside its dates is not believed. Tests
+hold it against pyhanko-certvalidator and openssl: what passes here passes there.
 """
 
 import logging
-from collections.abc import Coroutine
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from itertools import pairwise
-from typing import Any
 
-from asn1crypto import crl, x509
-from cryptography.x509 import load_der_x509_certificate, load_der_x509_crl
-from pyhanko_certvalidator import CertificateValidator, ValidationContext, errors
-
+from consilium.seal.certificates import Certificate, certificate_of, signed_by
+from consilium.seal.crl import RevocationList, list_of
 from consilium.seal.errors import SignatureRefused
+from consilium.seal.policy import Policy, sound_authority
 from consilium.seal.trust import TrustStore
 
 __all__ = ["build"]
 
 log = logging.getLogger(__name__)
 
+Path = tuple[Certificate, ...]
+LONGEST, MOST_PATHS, MOST_LINKS = 6, 16, 200
+# Extensions that may be critical: read here (key usage, constraints, purposes), or without a word about the path.
+UNDERSTOOD = frozenset(f"2.5.29.{arc}" for arc in (14, 15, 17, 18, 19, 31, 32, 35, 37)) | {
+    "1.3.6.1.5.5.7.1.1"
+}
+# Name constraints, policy mappings, policy constraints, inhibit anyPolicy: none is worked out here.
+CONSTRAINTS = frozenset(("2.5.29.30", "2.5.29.33", "2.5.29.36", "2.5.29.54"))
+
+
+@dataclass(slots=True)
+class _Search:
+    """One search: certificates by the name they bear, and how many links may still be tried."""
+
+    roots: frozenset[bytes]
+    bearing: dict[bytes, list[Certificate]]
+    policy: Policy | None
+    left: int = MOST_LINKS
+
+    def paths(self, tail: Path) -> Iterator[Path]:
+        """Every chain of good links from the tail to a root, roots first."""
+        for issuer in self.bearing.get(tail[-1].issuer, ()):
+            if any(issuer.der == one.der for one in tail) or not self._links(tail, issuer):
+                continue
+            if issuer.der in self.roots:
+                yield (*tail, issuer)
+            elif not issuer.self_issued and len(tail) < LONGEST:
+                yield from self.paths((*tail, issuer))
+
+    def _links(self, tail: Path, issuer: Certificate) -> bool:
+        self.left -= 1
+        if self.left < 0:
+            raise SignatureRefused("UNTRUSTED")
+        return (
+            _may_issue(issuer, intermediates=len(tail) - 1)
+            and sound_authority(issuer.key, self.policy)
+            and _keys_agree(tail[-1], issuer)
+            and _signed(tail[-1].der, issuer.der)
+        )
+
 
 def build(
-    certificate: bytes, enclosed: tuple[bytes, ...], trust: TrustStore, at: datetime
+    certificate: bytes,
+    enclosed: tuple[bytes, ...],
+    trust: TrustStore,
+    at: datetime,
+    *,
+    policy: Policy | None = None,
+    proven: bool = False,
 ) -> tuple[bytes, ...]:
     """The chain from the certificate to a trusted root, every link unrevoked at ``at``; DER, signer first.
 
+    ``policy`` bounds the kinds and sizes of the authorities' keys; without one any sound key will do.
+    ``proven`` says that a timestamp proves the signature to be no younger than ``at``: then a revocation dated
+    after ``at`` does not undo it (EN 319 102-1 5.6.2). Without it any revocation counts, whatever its date.
     Raises SignatureRefused: UNTRUSTED, CERT_EXPIRED, CERT_NOT_YET_VALID, REVOKED, NO_CRL, CRL_STALE,
-    BAD_CERTIFICATE, and CHECK_FAILED for anything the library did not foresee.
+    BAD_CERTIFICATE, GOST_UNAVAILABLE, and CHECK_FAILED for anything unforeseen.
     """
-    if not trust.roots:
-        raise SignatureRefused("UNTRUSTED")
     try:
-        path = _run(_validator(certificate, enclosed, trust, at).async_validate_path())
-        links = tuple(link.dump() for link in reversed(list(path.iter_certs(include_root=True))))
-        _require_unlisted(links, trust)
-        _require_current_root(links[-1], at)
-        return links
-    except (errors.PathError, errors.ValidationError) as error:
-        raise _translated(error) from error
+        return tuple(link.der for link in _build(certificate, enclosed, trust, at, policy, proven))
     except SignatureRefused:
         raise
     except Exception as error:
-        # Fail closed: the library parses lazily and lets KeyError, ValueError and others out on hostile input.
+        # Fail closed: what a parser lets out on hostile bytes is a refusal, and is logged to be given a code.
         log.warning("seal.chain_failed", exc_info=error)
         raise SignatureRefused("CHECK_FAILED") from error
 
 
-def _require_unlisted(links: tuple[bytes, ...], trust: TrustStore) -> None:
-    """Refuse a link that any of its issuer's lists names, whatever the date of its revocation.
-
-    The library forgives a revocation dated at or after the moment of judgement. Without a trusted timestamp
-    nobody knows whether the signature came before it.
-    """
-    lists = [load_der_x509_crl(der) for der in trust.crls]
-    for link, issuer in pairwise(load_der_x509_certificate(der) for der in links):
-        for listed in lists:
-            entry = listed.get_revoked_certificate_by_serial_number(link.serial_number)
-            if entry is not None and listed.is_signature_valid(issuer.public_key()):  # type: ignore[arg-type]  # kinds of key that cannot sign are refused before
-                raise SignatureRefused("REVOKED", since=entry.revocation_date_utc)
-
-
-def _require_current_root(root: bytes, at: datetime) -> None:
-    """Refuse a root outside its own dates; the library, like RFC 5280, asks nothing of an anchor."""
-    certificate = load_der_x509_certificate(root)
-    if at < certificate.not_valid_before_utc:
-        raise SignatureRefused("CERT_NOT_YET_VALID", since=certificate.not_valid_before_utc)
-    if at > certificate.not_valid_after_utc:
-        raise SignatureRefused("CERT_EXPIRED", until=certificate.not_valid_after_utc)
-
-
-def _validator(
-    certificate: bytes, enclosed: tuple[bytes, ...], trust: TrustStore, at: datetime
-) -> CertificateValidator:
-    # Loaded anew each time: asn1crypto objects parse themselves on first use and are not safe between threads.
-    context = ValidationContext(
-        trust_roots=[x509.Certificate.load(der) for der in trust.roots],
-        other_certs=[x509.Certificate.load(der) for der in (*trust.intermediates, *enclosed)],
-        crls=[crl.CertificateList.load(der) for der in trust.crls],
-        moment=at,
-        revocation_mode="require",
-        # A list newer than the moment of judgement says more, not less; `_require_unlisted` reads it strictly.
-        retroactive_revinfo=True,
-        allow_fetching=False,
+def _build(
+    certificate: bytes,
+    enclosed: tuple[bytes, ...],
+    trust: TrustStore,
+    at: datetime,
+    policy: Policy | None,
+    proven: bool,  # noqa: FBT001  # named at the door
+) -> Path:
+    leaf = certificate_of(certificate)
+    search = _Search(
+        frozenset(trust.roots), _bearing((*trust.roots, *trust.intermediates, *enclosed)), policy
     )
-    return CertificateValidator(x509.Certificate.load(certificate), validation_context=context)
+    if not leaf.critical <= UNDERSTOOD:
+        raise SignatureRefused("UNTRUSTED")
+    first: SignatureRefused | None = None
+    for number, path in enumerate(search.paths((leaf,))):
+        try:
+            _require_valid(path, at)
+            _require_unrevoked(path, trust, at, proven=proven)
+        except SignatureRefused as refused:
+            first = first or refused
+            if number >= MOST_PATHS:
+                break
+        else:
+            return path
+    raise first or SignatureRefused("UNTRUSTED")
 
 
-def _run(coroutine: Coroutine[Any, Any, Any]) -> Any:
+def _bearing(certificates: Iterable[bytes]) -> dict[bytes, list[Certificate]]:
+    found: dict[bytes, list[Certificate]] = defaultdict(list)
+    for der in dict.fromkeys(certificates):
+        known = certificate_of(der)
+        found[known.subject].append(known)
+    return found
+
+
+def _may_issue(issuer: Certificate, *, intermediates: int) -> bool:
+    bounded = issuer.path_length is not None and intermediates > issuer.path_length
+    signs = issuer.usage is not None and "key_cert_sign" in issuer.usage
+    plain = issuer.critical <= UNDERSTOOD and CONSTRAINTS.isdisjoint(issuer.extensions)
+    return issuer.ca and signs and plain and not bounded
+
+
+def _keys_agree(subject: Certificate, issuer: Certificate) -> bool:
+    """Where both name the issuer's key, they name the same one: spares checking against a namesake."""
+    return not (subject.authority_key and issuer.subject_key) or subject.authority_key == issuer.subject_key
+
+
+@lru_cache(maxsize=4096)
+def _signed(der: bytes, issuer: bytes) -> bool:
+    """Whether the one certificate was signed by the key of the other: a fact of the two byte strings alone."""
     try:
-        coroutine.send(None)
-    except StopIteration as finished:
-        return finished.value
-    coroutine.close()
-    raise SignatureRefused("CHECK_FAILED")
+        return signed_by(certificate_of(der).signed, certificate_of(issuer).key)
+    except SignatureRefused as refused:
+        if refused.code == "GOST_UNAVAILABLE":
+            raise
+        return False
 
 
-def _translated(error: Exception) -> SignatureRefused:
-    match error:
-        case errors.RevokedError():
-            return SignatureRefused("REVOKED", since=error.revocation_dt)
-        case errors.StaleRevinfoError():
-            return SignatureRefused("CRL_STALE")
-        case errors.InsufficientRevinfoError():
-            return SignatureRefused("NO_CRL")
-        case errors.ExpiredError():
-            return SignatureRefused("CERT_EXPIRED", until=error.expired_dt)
-        case errors.NotYetValidError():
-            return SignatureRefused("CERT_NOT_YET_VALID", since=error.valid_from)
-        case _:
-            return SignatureRefused("UNTRUSTED")
+def _require_valid(path: Path, at: datetime) -> None:
+    for link in path:
+        if at < link.not_before:
+            raise SignatureRefused("CERT_NOT_YET_VALID", since=link.not_before)
+        if at > link.not_after:
+            raise SignatureRefused("CERT_EXPIRED", until=link.not_after)
+
+
+def _require_unrevoked(path: Path, trust: TrustStore, at: datetime, *, proven: bool) -> None:
+    lists = [list_of(der) for der in trust.crls]
+    for link, issuer in pairwise(path):
+        own = [one for one in lists if one.by(issuer)]
+        for one in own:
+            entry = one.entry(link.serial)
+            if entry is not None and not (proven and entry.since > at):
+                raise SignatureRefused("REVOKED", since=entry.since)
+        if not any(_speaks(one, link, at) for one in own):
+            raise SignatureRefused("CRL_STALE" if own else "NO_CRL")
+
+
+def _speaks(one: RevocationList, link: Certificate, at: datetime) -> bool:
+    """Whether the list is evidence for the certificate at that moment.
+
+    A list newer than the moment says more, not less; but one made after the certificate ended may have dropped it.
+    """
+    return one.usable and one.next_update >= at and one.this_update <= link.not_after

@@ -38,6 +38,8 @@ CONTENT_TAG, CERTIFICATES_TAG, CRLS_TAG, SIGNED_TAG, UNSIGNED_TAG, SKI_TAG = (
     0xA1,
     0x80,
 )
+# Nesting of a SignerInfo in the file, and of what may be streamed: the lists of certificates and signers at most.
+SIGNER_DEPTH, OUTER_DEPTH = 5, 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +47,8 @@ class SignedMessage:
     """What a signature file claims.
 
     ``attributes`` are the bytes the signature covers (signed attributes under a SET tag); ``issuer`` is the DER
-    of the signer's issuer name; ``certificate_digest`` and ``certificate_issuer`` come from signingCertificateV2.
+    of the signer's issuer name; ``certificate_digest`` and ``certificate_issuer`` come from signingCertificateV2;
+    ``unsigned`` are the values (DER) of unsigned attributes by OID, which nothing vouches for.
     """
 
     digest_oid: str
@@ -60,7 +63,7 @@ class SignedMessage:
     certificate_digest_oid: str
     certificate_digest: bytes
     certificate_issuer: tuple[bytes, int] | None
-    unsigned_oids: tuple[str, ...]
+    unsigned: dict[str, tuple[bytes, ...]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,12 +74,17 @@ class _SignerInfo:
     attributes: Node
     signature_oid: str
     signature: bytes
-    unsigned_oids: tuple[str, ...]
+    unsigned: dict[str, tuple[bytes, ...]]
 
 
-def parse(data: bytes, limits: Limits) -> SignedMessage:
-    """Read the file. Raises SignatureRefused with the code of the first thing that is wrong."""
-    signed_data = _signed_data(asn1.scan(data, limits))
+def parse(data: bytes, limits: Limits, *, ber_outer: bool = False) -> SignedMessage:
+    """Read the file. Raises SignatureRefused with the code of the first thing that is wrong.
+
+    ``ber_outer`` admits indefinite lengths around the parts that were signed, as streaming tools write them.
+    """
+    if ber_outer:
+        data = asn1.definite(data, limits, OUTER_DEPTH)
+    signed_data = _signed_data(asn1.scan(data, limits, opaque=(SIGNER_DEPTH, UNSIGNED_TAG)))
     digest_oids, certificates, signer_infos = _parts(signed_data)
     if len(signer_infos) != 1:
         raise SignatureRefused("SIGNER_COUNT", count=len(signer_infos))
@@ -156,10 +164,21 @@ def _signer_info(node: Node) -> _SignerInfo:
     signature_oid, signature = _algorithm(fields.take()), fields.take(asn1.OCTETS).content
     unsigned = fields.maybe(UNSIGNED_TAG)
     fields.end()
-    unsigned_oids = tuple(Fields(child).take().oid() for child in unsigned.children()) if unsigned else ()
-    if unsigned is not None and not unsigned_oids:
+    return _SignerInfo(issuer, serial, digest_oid, attributes, signature_oid, signature, _unsigned(unsigned))
+
+
+def _unsigned(node: Node | None) -> dict[str, tuple[bytes, ...]]:
+    found: dict[str, tuple[bytes, ...]] = {}
+    for member in node.children() if node is not None else ():
+        fields = Fields(member)
+        oid, values = fields.take().oid(), fields.take(asn1.SET).children()
+        fields.end()
+        if oid in found or not values:
+            raise SignatureRefused("FORMAT", what="unsigned attributes")
+        found[oid] = tuple(value.raw for value in values)
+    if node is not None and not found:
         raise SignatureRefused("FORMAT", what="an empty set of unsigned attributes")
-    return _SignerInfo(issuer, serial, digest_oid, attributes, signature_oid, signature, unsigned_oids)
+    return found
 
 
 def _algorithm(node: Node) -> str:
@@ -228,7 +247,7 @@ def _message(info: _SignerInfo, certificates: tuple[bytes, ...], values: dict[st
         certificate_digest_oid=digest_oid,
         certificate_digest=digest,
         certificate_issuer=issuer,
-        unsigned_oids=info.unsigned_oids,
+        unsigned=info.unsigned,
     )
 
 

@@ -32,6 +32,7 @@ OIDS = {
     "inn": "1.2.643.3.131.1.1",
     "inn_organisation": "1.2.643.100.4",
 }
+PERSON, ORGANISATION = ("snils", "surname", "given"), ("ogrn", "inn")
 STRINGS = {0x0C: "utf-8", 0x12: "ascii", 0x13: "ascii", 0x14: "latin-1", 0x16: "ascii", 0x1E: "utf-16-be"}
 
 
@@ -64,13 +65,18 @@ class SignerIdentity:
 
 @dataclass(frozen=True, slots=True)
 class ExpectedSigner:
-    """Whom the server waits for. Make it with `person` or `of_organisation`; digits only in the numbers."""
+    """Whom the server waits for. Make it with `person`, `of_organisation` or `of_representative`.
+
+    Digits only in the numbers. ``power_of_attorney`` is the number of the machine-readable power of attorney
+    (МЧД) by which a person may sign for the organisation; it is kept with the signature, not looked up.
+    """
 
     snils: str = ""
     surname: str = ""
     given: str = ""
     ogrn: str = ""
     inn: str = ""
+    power_of_attorney: str = ""
 
     @classmethod
     def person(cls, *, snils: str, surname: str, given: str) -> "ExpectedSigner":
@@ -81,6 +87,20 @@ class ExpectedSigner:
     def of_organisation(cls, *, ogrn: str, inn: str = "") -> "ExpectedSigner":
         """An organisation: ОГРН, and ИНН where it is known."""
         return cls(ogrn=_digits(ogrn), inn=_digits(inn))
+
+    @classmethod
+    def of_representative(
+        cls, *, ogrn: str, inn: str, person: "ExpectedSigner", power_of_attorney: str
+    ) -> "ExpectedSigner":
+        """An organisation, or this person for it by his power of attorney (63-ФЗ 17.2)."""
+        return cls(
+            snils=person.snils,
+            surname=person.surname,
+            given=person.given,
+            ogrn=_digits(ogrn),
+            inn=_digits(inn),
+            power_of_attorney=power_of_attorney.strip(),
+        )
 
 
 def names_in(certificate: bytes) -> CertificateNames:
@@ -111,22 +131,44 @@ def identity_of(name: bytes) -> SignerIdentity:
         surname=found["surname"],
         given=found["given"],
         snils=found["snils"],
-        inn=found["inn_organisation"] or found["inn"],
+        inn=found["inn_organisation"] or _ten_digits(found["inn"]),
         ogrn=found["ogrn"],
         organisation=found["organisation"],
     )
 
 
-def require(expected: ExpectedSigner, found: SignerIdentity) -> None:
-    """Refuse any other signer than the expected one: SIGNER_MISMATCH names the fields that differ."""
-    wanted = {"snils": expected.snils, "surname": expected.surname, "given": expected.given}
-    if not expected.snils:
-        wanted = {"ogrn": expected.ogrn, "inn": expected.inn}
-    differing = [
-        field for field, value in wanted.items() if value and _plain(value) != _plain(getattr(found, field))
-    ]
+def require(
+    expected: ExpectedSigner,
+    found: SignerIdentity,
+    *,
+    person: tuple[str, ...] = (),
+    organisation: tuple[str, ...] = (),
+    power_of_attorney: bool = False,
+) -> str:
+    """Refuse any other signer than the expected one; the power of attorney he signed by, or an empty string.
+
+    ``person`` and ``organisation`` name what a certificate must say at all. Raises SIGNER_MISMATCH, which names
+    the fields that differ, CERT_FIELDS for what is missing, POWER_OF_ATTORNEY for a person who signed for an
+    organisation where the policy allows that by such a power, and none is named.
+    """
+    by_person = power_of_attorney and bool(expected.ogrn) and not found.ogrn and bool(found.snils)
+    if by_person and not (expected.power_of_attorney and expected.snils):
+        raise SignatureRefused("POWER_OF_ATTORNEY")
+    if by_person or not expected.ogrn:
+        wanted, fields = {name: getattr(expected, name) for name in PERSON}, person
+    else:
+        wanted, fields = {name: getattr(expected, name) for name in ORGANISATION}, organisation
+    missing = [name for name in fields if not getattr(found, name)]
+    if missing:
+        raise SignatureRefused("CERT_FIELDS", fields=", ".join(missing))
+    differing = [name for name, value in wanted.items() if value and _differs(value, getattr(found, name))]
     if differing or not (expected.snils or expected.ogrn):
         raise SignatureRefused("SIGNER_MISMATCH", fields=", ".join(differing))
+    return expected.power_of_attorney if by_person else ""
+
+
+def _differs(wanted: str, found: str) -> bool:
+    return _plain(wanted) != _plain(found)
 
 
 def _string(node: asn1.Node) -> str:
@@ -138,6 +180,11 @@ def _string(node: asn1.Node) -> str:
     if not text.isprintable():
         raise SignatureRefused("BAD_CERTIFICATE")
     return text
+
+
+def _ten_digits(inn: str) -> str:
+    """An organisation's ИНН without the two zeros that older certificates put before it (Order 795, 18)."""
+    return inn[2:] if len(inn) == 12 and inn.startswith("00") else inn
 
 
 def _digits(number: str) -> str:

@@ -166,6 +166,18 @@ REASONS: dict[str, tuple[str, str]] = {
         "Подписал не тот, от кого ждали подпись.",
         "The signature was made by someone other than the expected signer.",
     ),
+    "GOST_UNAVAILABLE": (
+        "На сервере нет средства проверки ГОСТ (движок gost для OpenSSL); подпись не принята.",
+        "This server lacks the GOST engine of OpenSSL; the signature is not accepted.",
+    ),
+    "CERT_FIELDS": (
+        "В сертификате нет обязательных сведений о владельце: {fields}.",
+        "The certificate lacks what it must say of its holder: {fields}.",
+    ),
+    "POWER_OF_ATTORNEY": (
+        "Вместо организации подписал человек, а его машиночитаемая доверенность (МЧД) не указана.",
+        "A person signed instead of the organisation, and his power of attorney is not named.",
+    ),
     "CHECK_FAILED": (
         "Проверку не удалось довести до конца; подпись не принята.",
         "The check could not be completed; the signature is not accepted.",
@@ -243,6 +255,31 @@ REASONS: dict[str, tuple[str, str]] = {
     "EVIDENCE_CERT": (
         "Сертификат подписавшего не приложен к доказательствам.",
         "The signer's certificate is missing from the evidence.",
+    ),
+    "VERIFY_OK": (
+        "Команды для самостоятельной проверки соответствуют файлам пакета.",
+        "The commands for checking by hand are those of this package's files.",
+    ),
+    "VERIFY_TEXT": (
+        "Текст с командами проверки не тот, который составлен по файлам пакета.",
+        "The text with the commands is not the one that belongs to this package's files.",
+    ),
+    "POLICY_UNKNOWN": (
+        "Пакет называет неизвестную политику подписи: {policy}.",
+        "The package names a signature policy that is not known: {policy}.",
+    ),
+    # Timestamps over the whole package
+    "TIME_UNPROVEN": (
+        "Время не доказано: более поздняя метка времени, от которой оно зависит, не верна.",
+        "The time is not proven: the later timestamp it depends on does not hold.",
+    ),
+    "TST_LOOSE": (
+        "Метка времени записана не так, как она хранится в пакете.",
+        "The timestamp is not in the one form that a package keeps.",
+    ),
+    "TST_DIGEST_ENDED": (
+        "Функция хеширования {algorithm} не считается надёжной с {since}, а пакет до этого не продлён.",
+        "The digest {algorithm} is not trusted since {since}, and the package was not renewed before.",
     ),
     "DISSENT_FORMAT": (
         "Особое мнение не читается.",
