@@ -149,6 +149,28 @@ class Settings:
             "but this machine in demonstration mode"
         }
     )
+    timestamp_urls: tuple[str, ...] = field(
+        metadata={
+            "meaning": "timestamp authorities (RFC 3161) in order of preference, comma-separated; without one nothing is sealed"
+        }
+    )
+    crl_urls: tuple[str, ...] = field(
+        metadata={
+            "meaning": "revocation lists to fetch besides those that certificates name, comma-separated"
+        }
+    )
+    ocsp_url: str | None = field(
+        metadata={"meaning": "OCSP responder to ask about certificates that name none"}
+    )
+    revocation_hosts: tuple[str, ...] = field(
+        metadata={
+            "meaning": "hosts (HOST or HOST:PORT) that certificates may send us to for lists and OCSP, comma-separated; "
+            "no others are asked"
+        }
+    )
+    authority_port: int = field(
+        metadata={"meaning": "loopback port of the authority simulator in demonstration mode"}
+    )
     semd_dir: Path | None = field(
         metadata={
             "meaning": "folder with the official dictionaries and schemas (nsi/, guides/); never part of the code"
@@ -216,6 +238,8 @@ class _Reader:
         cert, key = self.tls_pair()
         host, port = self.text("host") or "127.0.0.1", self.number("port", 8080, 0, 65535)
         registry_port = self.number("registry_port", 8090, 0, 65535)
+        authority_port = self.number("authority_port", 8091, 0, 65535)
+        own = f"http://127.0.0.1:{authority_port}" if demo else ""
         return Settings(
             demo=demo,
             data_dir=data_dir,
@@ -253,6 +277,11 @@ class _Reader:
             registry_acts=self.flag("registry_acts"),
             export_dir=(self.path("export_dir") or data_dir / "export").resolve(),
             webhook_hosts=self.several("webhook_hosts"),
+            timestamp_urls=self.urls("timestamp_urls") or ((f"{own}/tsa",) if own else ()),
+            crl_urls=self.urls("crl_urls") or ((f"{own}/crl",) if own else ()),
+            ocsp_url=self.url("ocsp_url", ("http", "https")) or (f"{own}/ocsp" if own else None),
+            revocation_hosts=self.several("revocation_hosts"),
+            authority_port=authority_port,
             semd_dir=semd_dir.resolve() if (semd_dir := self.path("semd_dir")) else None,
             worker_concurrency=self.number("worker_concurrency", 2, 1, 64),
             lease_seconds=self.number("lease_seconds", 30, 1, 3600),
@@ -311,6 +340,16 @@ class _Reader:
                 f"An address like {schemes[0]}://… is needed.",
             )
         return text.rstrip("/") if text else None
+
+    def urls(self, name: str) -> tuple[str, ...]:
+        found = self.several(name)
+        for text in found:
+            if urlsplit(text).scheme not in ("http", "https") or not urlsplit(text).hostname:
+                _refuse(
+                    "settings_url",
+                    f"{variable(name)}: нужны адреса вида http://…, задано «{text}». Addresses like http://… are needed.",
+                )
+        return found
 
     def database_url(self, data_dir: Path) -> str:
         text = self.text("database_url") or f"sqlite:///{data_dir}/consilium.db"
