@@ -420,6 +420,32 @@ media_summaries = sa.Table(
     sa.Index("ix_media_summaries_consilium", "consilium_id"),
     sa.Index("ix_media_summaries_at", "at"),
 )
+nsi_dictionaries = sa.Table(
+    "nsi_dictionaries",
+    metadata,
+    sa.Column("oid", sa.Text, primary_key=True),
+    sa.Column("version", sa.Text, primary_key=True),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("digest", sa.Text, nullable=False),  # of its rows: a version never changes
+    sa.Column("imported_at", Moment, nullable=False),
+)
+nsi_entries = sa.Table(
+    "nsi_entries",
+    metadata,
+    sa.Column("oid", sa.Text, primary_key=True),
+    sa.Column("version", sa.Text, primary_key=True),
+    sa.Column("code", sa.Text, primary_key=True),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("position", sa.Integer, nullable=False),
+    sa.Column("ended", sa.Date),  # not chosen any more from that day
+    sa.Column("extra", JSON, nullable=False),
+    sa.ForeignKeyConstraint(
+        ["oid", "version"],
+        ["nsi_dictionaries.oid", "nsi_dictionaries.version"],
+        deferrable=True,
+        initially="DEFERRED",
+    ),
+)
 webhooks = sa.Table(
     "webhooks",
     metadata,

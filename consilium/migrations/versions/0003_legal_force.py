@@ -23,6 +23,7 @@ STANDING = sa.text("paper = 'annulment' AND status <> 'withdrawn'")
 
 def upgrade():
     _records()
+    _dictionaries()
     _signing()
     _papers()
     _number_in_series()
@@ -31,6 +32,8 @@ def upgrade():
 
 def downgrade():
     _no_records()
+    op.drop_table("nsi_entries")
+    op.drop_table("nsi_dictionaries")
     op.drop_table("webhook_deliveries")
     op.drop_table("webhooks")
     _no_papers()
@@ -230,6 +233,39 @@ def _no_papers():
         batch_op.create_index("uq_protocols_number", ["organisation_id", "number"], unique=True)
         batch_op.create_index("uq_protocols_set", ["set_id"], unique=True)
         batch_op.create_index("uq_protocols_item", ["item_id"], unique=True)
+
+
+# --- dictionaries --------------------------------------------------------------------------------
+
+
+def _dictionaries():
+    op.create_table(
+        "nsi_dictionaries",
+        sa.Column("oid", sa.Text(), nullable=False),
+        sa.Column("version", sa.Text(), nullable=False),
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("digest", sa.Text(), nullable=False),
+        sa.Column("imported_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("oid", "version", name=op.f("pk_nsi_dictionaries")),
+    )
+    op.create_table(
+        "nsi_entries",
+        sa.Column("oid", sa.Text(), nullable=False),
+        sa.Column("version", sa.Text(), nullable=False),
+        sa.Column("code", sa.Text(), nullable=False),
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("position", sa.Integer(), nullable=False),
+        sa.Column("ended", sa.Date(), nullable=True),
+        sa.Column("extra", sa.JSON().with_variant(postgresql.JSONB(), "postgresql"), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["oid", "version"],
+            ["nsi_dictionaries.oid", "nsi_dictionaries.version"],
+            name=op.f("fk_nsi_entries_oid"),
+            initially="DEFERRED",
+            deferrable=True,
+        ),
+        sa.PrimaryKeyConstraint("oid", "version", "code", name=op.f("pk_nsi_entries")),
+    )
 
 
 # --- webhooks ------------------------------------------------------------------------------------
