@@ -85,6 +85,29 @@ class OpenRoute(Command):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ChangeOrganisation(Command):
+    """What documents in the state's formats say of one's own organisation (guides 190, 185: custodian and provider)."""
+
+    okpo: Annotated[str, Meta(pattern="^([0-9]{8}|[0-9]{10})?$")]
+    phone: Annotated[str, Meta(pattern="^(\\+[0-9]{5,15})?$")]
+    address: Line
+    region: Annotated[str, Meta(pattern="^([0-9]{2})?$")]
+    region_name: Line
+    postal_code: Annotated[str, Meta(pattern="^([0-9]{6})?$")]
+    licence: Line
+    licence_issuer: Line
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExportRegister(Command):
+    """The register of a body's year leaves as a file: it holds patients, so it is journaled (947н п. 20)."""
+
+    keeper: UUID
+    year: Annotated[int, Meta(ge=2000, le=9999)]
+    format: Literal["xlsx", "csv", "pdf"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class BodySeat:
     person: UUID
     role: Literal["chair", "deputy", "secretary", "member"]
@@ -746,6 +769,26 @@ class RecordSeal(Command):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RecordSealWait(Command):
+    """System (worker): the seal waits for somebody outside; `reason` is the code of what he answered."""
+
+    protocol: UUID
+    version: int
+    waits_for: Literal["timestamp", "revocation", "seal_key", "check"]
+    reason: Line
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordLapse(Command):
+    """System (worker): a signature's certificate was revoked before anybody could prove the signature's time."""
+
+    protocol: UUID
+    version: int
+    signature: UUID
+    reason: Line
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RegistryFault:
     """One coded error of the registry (99.2.305)."""
 
@@ -783,6 +826,8 @@ WIRE: dict[str, type[Command]] = {
     "person.add": AddPerson,
     "route.open": OpenRoute,
     "body.establish": EstablishBody,
+    "organisation.change": ChangeOrganisation,
+    "register.export": ExportRegister,
     "request.create": CreateRequest,
     "request.save": SaveRequest,
     "request.send": SendRequest,

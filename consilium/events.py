@@ -86,6 +86,19 @@ class RouteOpened(DirectoryEvent):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class OrganisationChanged(DirectoryEvent):
+    fields: list[str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RegisterExported(DirectoryEvent):
+    keeper: UUID
+    year: int
+    format: str
+    person: UUID
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class BodyEstablished(DirectoryEvent):
     body: UUID
     order_number: str
@@ -629,6 +642,26 @@ class SigningCompleted(ProtocolEvent):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SealDelayed(ProtocolEvent):
+    """The seal waits: for a timestamp, for word about revocation, for its key, for a package that holds."""
+
+    version: int
+    waits_for: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignatureLapsed(ProtocolEvent):
+    """The certificate was revoked before the signature's time was proven: he is asked to sign anew."""
+
+    version: int
+    signature: UUID
+    person: UUID
+    certificate_sha256: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ProtocolSealed(ProtocolEvent):
     version: int
     seal_certificate_sha256: str
@@ -724,6 +757,8 @@ EVENTS: dict[str, type[Event]] = {
         SignedOut,
         RouteOpened,
         BodyEstablished,
+        OrganisationChanged,
+        RegisterExported,
         CertificateIssued,
         CertificateRevoked,
         ReadinessTested,
@@ -803,6 +838,8 @@ EVENTS: dict[str, type[Event]] = {
         DissentReleased,
         ProtocolReopened,
         SigningCompleted,
+        SealDelayed,
+        SignatureLapsed,
         ProtocolSealed,
         ExtractMade,
         AnnulmentMade,

@@ -111,6 +111,8 @@ SECTIONS: dict[type[Event], frozenset[str]] = {
     events.SignerReplaced: frozenset({"protocols"}),
     events.ProtocolReopened: frozenset({"protocols"}),
     events.SigningCompleted: frozenset({"protocols"}),
+    events.SealDelayed: frozenset({"protocols"}),
+    events.SignatureLapsed: frozenset({"protocols"}),
     events.ProtocolSealed: frozenset({"protocols"}),
     events.ProtocolRegistered: frozenset({"protocols"}),
 }

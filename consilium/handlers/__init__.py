@@ -16,6 +16,7 @@ from consilium.handlers import (
     recording,
     requests,
     schedule,
+    sealing,
     signing,
     turns,
 )
@@ -34,6 +35,7 @@ HANDLERS: dict[type[Command], Handler] = {
     **protocol.HANDLERS,
     **papers.HANDLERS,
     **signing.HANDLERS,
+    **sealing.HANDLERS,
     **turns.HANDLERS,
     **readiness.HANDLERS,
     **recording.HANDLERS,

@@ -19,12 +19,13 @@ from consilium.handlers.asker import Table, person_of, require_system, tidied
 from consilium.handlers.protocol import fallen, item_of, record, seen_protocol
 from consilium.model import Consilium, DissentPaper, Person, Protocol
 from consilium.rules import protocol as rules
-from consilium.rules import signing
+from consilium.rules import sealing, signing
 from consilium.rules.protocol import Row
 from consilium.seal.errors import SignatureRefused
 from consilium.seal.file import der_of_file
 from consilium.seal.names import ExpectedSigner
 from consilium.seal.verify import VerifiedSignature, verify
+from consilium.store import seal_works
 
 if TYPE_CHECKING:
     from consilium.context import Context
@@ -262,6 +263,8 @@ def record_seal(context: Context, command: c.RecordSeal) -> dict[str, Any]:
     if not happened:
         return {"status": str(protocol.status)}
     record(context, protocol, happened)
+    sealing.clear(protocol)
+    seal_works.forget(context.tx.connection, protocol.id)
     papers.sealed(context, protocol, case)
     filing.begin(context, protocol)
     return {"status": str(protocol.status)}

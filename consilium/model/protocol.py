@@ -102,7 +102,8 @@ class Protocol:
     the paper an extract or an annulment speaks of. `replaces_id`: the annulled paper whose place this one
     takes, with the same `set_id` and a higher version. `annulled_by`: the sealed act. `reason`: why an act
     annuls, at whose application an extract was made. `edition`: the templateId the bytes were frozen under.
-    `waits_for`: what the sealing waits for ("timestamp", "revocation", "seal_key" or nothing).
+    `waits_for`: what the sealing waits for ("timestamp", "revocation", "seal_key", "check" or nothing), since
+    when, and `waits_reason`: the code of what it was answered last.
     """
 
     id: UUID
@@ -130,6 +131,8 @@ class Protocol:
     signing_order: str = "parallel"
     signing_days: int = 0
     waits_for: str = ""
+    waits_reason: str = ""
+    waits_since: datetime | None = None
     withdrawn_at: datetime | None = None
     withdrawn_by: UUID | None = None
     withdrawn_reason: str = ""

@@ -273,6 +273,17 @@ draft_updates = sa.Table(
     _to("protocol_id", "protocols"),
 )
 
+# What an unfinished seal has obtained so far: tokens and signatures that need not be asked for twice.
+seal_works = sa.Table(
+    "seal_works",
+    metadata,
+    sa.Column("protocol_id", sa.Uuid, primary_key=True),
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("content", sa.LargeBinary, nullable=False),
+    sa.Column("at", Moment, nullable=False),
+    _to("protocol_id", "protocols"),
+)
+
 # --- journal -------------------------------------------------------------------------------------
 
 Position = sa.BigInteger().with_variant(sa.Integer, "sqlite")

@@ -14,9 +14,18 @@ revision = "0003"
 down_revision = "0002"
 
 STATUSES = "\"status\" IN ('drafting', 'signing', 'sealing', 'sealed'{more})"
-TEXTS = ("series", "reason", "addressee", "edition", "waits_for", "withdrawn_reason", "annul_reason")
+TEXTS = (
+    "series",
+    "reason",
+    "addressee",
+    "edition",
+    "waits_for",
+    "waits_reason",
+    "withdrawn_reason",
+    "annul_reason",
+)
 PEOPLE_AND_PAPERS = ("parent_id", "replaces_id", "withdrawn_by", "annulled_by")
-TIMES = ("withdrawn_at", "annulled_at")
+TIMES = ("waits_since", "withdrawn_at", "annulled_at")
 LIVE = sa.text("paper = 'protocol' AND annulled_at IS NULL")
 STANDING = sa.text("paper = 'annulment' AND status <> 'withdrawn'")
 
@@ -28,12 +37,14 @@ def upgrade():
     _papers()
     _number_in_series()
     _webhooks()
+    _seal_works()
 
 
 def downgrade():
     _no_records()
     op.drop_table("nsi_entries")
     op.drop_table("nsi_dictionaries")
+    op.drop_table("seal_works")
     op.drop_table("webhook_deliveries")
     op.drop_table("webhooks")
     _no_papers()
@@ -309,4 +320,25 @@ def _deferred(table: str, column: str, target: str) -> sa.ForeignKeyConstraint:
     name = op.f(f"fk_{table}_{column}")
     return sa.ForeignKeyConstraint(
         [column], [f"{target}.id"], name=name, initially="DEFERRED", deferrable=True
+    )
+
+
+# --- sealing -------------------------------------------------------------------------------------
+
+
+def _seal_works():
+    op.create_table(
+        "seal_works",
+        sa.Column("protocol_id", sa.Uuid(), nullable=False),
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("content", sa.LargeBinary(), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["protocol_id"],
+            ["protocols.id"],
+            name=op.f("fk_seal_works_protocol_id"),
+            initially="DEFERRED",
+            deferrable=True,
+        ),
+        sa.PrimaryKeyConstraint("protocol_id", "name", name=op.f("pk_seal_works")),
     )
