@@ -29,6 +29,7 @@ def build(settings: Settings) -> Parts:
 
     Raises store.NotDurable when the database may lose what it acknowledged.
     """
+    from consilium.directory.installed import Installed
     from consilium.records.files import FileStore
     from consilium.seal.policy import DEMO_ECDSA
 
@@ -41,6 +42,7 @@ def build(settings: Settings) -> Parts:
         store=store,
         files=FileStore(settings.data_dir / "files"),
         hints=Hints(settings),
+        installed=Installed(settings, store),
         authority=authority,
         trust=_trust(authority, settings.data_dir / "trust"),
         policy=DEMO_ECDSA,
