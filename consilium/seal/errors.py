@@ -3,14 +3,15 @@
 SealError
 ├── SignatureRefused   a signature, certificate or revocation list did not pass a check
 ├── RequestRefused     the authority will not certify this request
-└── PackageRefused     a package cannot be read safely or is not the one that was written
+├── PackageRefused     a package cannot be read safely or is not the one that was written
+└── AuthoritySilent    an authority outside (timestamps, revocation) gave no usable answer now: ask again later
 
 ``code`` is stable API; ``message(lang)`` is the sentence for a person, from `reasons.py`.
 """
 
 from consilium.seal.reasons import sentence
 
-__all__ = ["PackageRefused", "RequestRefused", "SealError", "SignatureRefused"]
+__all__ = ["AuthoritySilent", "PackageRefused", "RequestRefused", "SealError", "SignatureRefused"]
 
 
 class SealError(Exception):
@@ -41,3 +42,7 @@ class RequestRefused(SealError):
 
 class PackageRefused(SealError):
     """The package cannot be trusted as a container, and why."""
+
+
+class AuthoritySilent(SealError):
+    """No usable answer from an authority outside, and why; nothing was refused, asking again may help."""

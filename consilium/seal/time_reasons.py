@@ -64,4 +64,24 @@ TIME_REASONS: dict[str, tuple[str, str]] = {
         "Проверку метки времени не удалось довести до конца; метка не принята.",
         "The check of the timestamp could not be completed; it is not accepted.",
     ),
+    # Authorities outside
+    "OUT_HOST": (
+        "Адрес не входит в число разрешённых: {url}.",
+        "The address is not among the allowed ones: {url}.",
+    ),
+    "OUT_NAME": ("Имя узла не находится: {url}.", "The host's name cannot be resolved: {url}."),
+    "OUT_SILENT": ("Служба не отвечает: {url}.", "The service does not answer: {url}."),
+    "OUT_STATUS": (
+        "Служба ответила ошибкой {status}: {url}.",
+        "The service answered with status {status}: {url}.",
+    ),
+    "OUT_REDIRECT": (
+        "Служба отправляет на другой адрес, туда мы не идём: {url}.",
+        "The service redirects elsewhere, which is not followed: {url}.",
+    ),
+    "OUT_TOO_LARGE": ("Ответ службы слишком велик: {url}.", "The service's answer is too large: {url}."),
+    "TST_NOT_SET": (
+        "Служба меток времени не задана (CONSILIUM_TIMESTAMP_URLS).",
+        "No timestamp authority is set (CONSILIUM_TIMESTAMP_URLS).",
+    ),
 }
