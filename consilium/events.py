@@ -99,6 +99,19 @@ class RegisterExported(DirectoryEvent):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class OrganisationChanged(DirectoryEvent):
+    fields: list[str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RegisterExported(DirectoryEvent):
+    keeper: UUID
+    year: int
+    format: str
+    person: UUID
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class BodyEstablished(DirectoryEvent):
     body: UUID
     order_number: str
@@ -147,6 +160,12 @@ class RequestCreated(CaseEvent):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RequestSaved(CaseEvent):
     revision: int
+    fields: list[str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordCompleted(CaseEvent):
+    person: UUID
     fields: list[str]
 
 
@@ -759,12 +778,15 @@ EVENTS: dict[str, type[Event]] = {
         BodyEstablished,
         OrganisationChanged,
         RegisterExported,
+        OrganisationChanged,
+        RegisterExported,
         CertificateIssued,
         CertificateRevoked,
         ReadinessTested,
         AnchorWritten,
         RequestCreated,
         RequestSaved,
+        RecordCompleted,
         RequestSent,
         RequestReturned,
         MissingAnswered,

@@ -28,7 +28,18 @@ from web.api import (
     session,
 )
 from web.limits import Limits
-from web.pages import authenticity, consilia, day, directory, own, protocols, quality, requests, room
+from web.pages import (
+    authenticity,
+    consilia,
+    day,
+    directory,
+    own,
+    protocols,
+    quality,
+    register,
+    requests,
+    room,
+)
 from web.pool import Pool
 from web.site import SESSIONS_SEEN, SITE, Site
 
@@ -63,6 +74,10 @@ ROUTES: tuple[Route, ...] = (
     Route("GET", "/signing", protocols.desk),
     Route("GET", "/check/{id}", authenticity.one),
     Route("GET", "/bodies", directory.bodies),
+    Route("GET", "/register", register.one),
+    Route("GET", "/register/export.{format}", register.export),
+    Route("GET", "/register", register.one),
+    Route("GET", "/register/export.{format}", register.export),
     Route("GET", "/people", directory.people),
     Route("GET", "/health.page", own.health),
     Route("GET", "/quality", quality.media),

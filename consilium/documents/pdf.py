@@ -23,7 +23,7 @@ from consilium.documents.templating import template
 from consilium.documents.view import read_document
 from consilium.errors import Unavailable
 
-__all__ = ["Sheet", "Stamp", "render_pdf"]
+__all__ = ["Sheet", "Stamp", "render_pdf", "write_pdf"]
 
 VARIANT = "pdf/a-2a"
 MOSCOW = timezone(timedelta(hours=3))
@@ -72,14 +72,17 @@ def render_pdf(xml: bytes, sheet: Sheet) -> bytes:
         qr=_qr(sheet.check_url),
         local=_local,
     )
+    # The file's identifier: WeasyPrint would derive one from the clock.
+    return write_pdf(html, hashlib.sha256(xml).digest()[:16])
+
+
+def write_pdf(html: str, identifier: bytes | None = None) -> bytes:
+    """PDF/A-2a of a page of ours that needs nothing from outside.
+
+    Raises Unavailable("pdf_unavailable") where Pango or a font is not installed.
+    """
     target = io.BytesIO()
-    _html(html).write_pdf(
-        target,
-        pdf_variant=VARIANT,
-        # The file's identifier: WeasyPrint would derive one from the clock.
-        pdf_identifier=hashlib.sha256(xml).digest()[:16],
-        custom_metadata=False,
-    )
+    _html(html).write_pdf(target, pdf_variant=VARIANT, pdf_identifier=identifier, custom_metadata=False)
     return target.getvalue()
 
 

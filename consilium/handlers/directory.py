@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
+from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 from uuid import UUID, uuid4
 
@@ -18,13 +19,19 @@ from consilium.events import (
     CertificateIssued,
     CertificateRevoked,
     DirectoryEvent,
+    OrganisationChanged,
+    OrganisationChanged,
     PasswordChanged,
     PersonAdded,
+    RegisterExported,
+    RegisterExported,
     RouteOpened,
     SettingsChanged,
 )
 from consilium.handlers.asker import Table, person_of, tidied
 from consilium.model import Body, BodyMember, Certificate, Person, Route
+from consilium.queries import register
+from consilium.queries import register
 from consilium.rules import request, schedule
 from consilium.seal.authority import DemoAuthority, PersonSubject
 from consilium.seal.errors import RequestRefused
@@ -112,6 +119,58 @@ def open_route(context: Context, command: c.OpenRoute) -> dict[str, Any]:
     opened = RouteOpened(route=route.id, profile=profile, sender=sender.id, open=command.open)
     _record(context, opened, receiver_id)
     return {"route": str(route.id)}
+
+
+def change_organisation(context: Context, command: c.ChangeOrganisation) -> dict[str, Any]:
+    """By its administrator. The name, the OID and the requisites of the seal's certificate are not changed here."""
+    own = context.tx.organisation(_administered(context, context.actor.organisation_id))
+    given = {one.name: tidied(getattr(command, one.name), one.name) for one in fields(command)}
+    changed = [name for name, value in given.items() if getattr(own, name) != value]
+    for name in changed:
+        setattr(own, name, given[name])
+    if changed:
+        _record(context, OrganisationChanged(fields=changed), own.id)
+    return {"changed": changed}
+
+
+def export_register(context: Context, command: c.ExportRegister) -> dict[str, Any]:
+    """Journaled on the organisation whose register it is; the file itself is made from what is read afterwards."""
+    person = person_of(context)
+    if not register.may_read(person):
+        raise Forbidden("forbidden")
+    if command.keeper not in register.keepers(context.tx, person.organisation_id):
+        raise NotFound
+    exported = RegisterExported(
+        keeper=command.keeper, year=command.year, format=command.format, person=person.id
+    )
+    _record(context, exported, person.organisation_id)
+    return {}
+
+
+def change_organisation(context: Context, command: c.ChangeOrganisation) -> dict[str, Any]:
+    """By its administrator. The name, the OID and the requisites of the seal's certificate are not changed here."""
+    own = context.tx.organisation(_administered(context, context.actor.organisation_id))
+    given = {one.name: tidied(getattr(command, one.name), one.name) for one in fields(command)}
+    changed = [name for name, value in given.items() if getattr(own, name) != value]
+    for name in changed:
+        setattr(own, name, given[name])
+    if changed:
+        _record(context, OrganisationChanged(fields=changed), own.id)
+    return {"changed": changed}
+
+
+def export_register(context: Context, command: c.ExportRegister) -> dict[str, Any]:
+    """Journaled on the organisation whose register it is; the file itself is made from what is read afterwards."""
+    person = person_of(context)
+    if not register.may_read(person):
+        raise Forbidden("forbidden")
+    if command.keeper not in register.keepers(context.tx, person.organisation_id):
+        raise NotFound
+    exported = RegisterExported(
+        keeper=command.keeper, year=command.year, format=command.format, person=person.id
+    )
+    _record(context, exported, person.organisation_id)
+    return {}
 
 
 def establish_body(context: Context, command: c.EstablishBody) -> dict[str, Any]:
@@ -249,6 +308,10 @@ HANDLERS: Table = {
     c.ChangePassword: change_password,
     c.AddPerson: add_person,
     c.OpenRoute: open_route,
+    c.ChangeOrganisation: change_organisation,
+    c.ExportRegister: export_register,
+    c.ChangeOrganisation: change_organisation,
+    c.ExportRegister: export_register,
     c.EstablishBody: establish_body,
     c.RequestCertificate: request_certificate,
     c.RevokeCertificate: revoke_certificate,

@@ -39,6 +39,13 @@ def save(context: Context, command: c.SaveRequest) -> dict[str, Any]:
     return {"revision": case.revision}
 
 
+def complete(context: Context, command: c.CompleteRecord) -> dict[str, Any]:
+    case, person = _seen(context, command.request)
+    given = _tidied_fields(context, command.fields)
+    record(context, case, request.complete(case, person, _consilium_of(context, case), given, context.at))
+    return {"revision": case.revision}
+
+
 def _tidied_fields(context: Context, given: c.RequestFields) -> c.RequestFields:
     if given.receiver is not None and context.tx.find(Organisation, given.receiver) is None:
         raise Invalid("invalid_field", field="receiver")
@@ -192,6 +199,7 @@ def record(context: Context, case: Case, happened: list[Event]) -> None:
 HANDLERS: Table = {
     c.CreateRequest: create,
     c.SaveRequest: save,
+    c.CompleteRecord: complete,
     c.SendRequest: send,
     c.ReturnRequest: return_request,
     c.AnswerMissing: answer,

@@ -112,7 +112,7 @@ def request_page(reader: Reader, person: Person, case_id: UUID, at: datetime) ->
         "deadline": moment(case.deadline),
         "closed_reason_code": case.closed_reason_code,
         "closed_reason": case.closed_reason,
-        "can": allowed(case, person),
+        "can": allowed(case, person, consilium),
         "next": next_step(case, person),
         "steps": steps(case),
         "missing_to_send": request.missing_to_send(case),
@@ -148,11 +148,12 @@ def request_page(reader: Reader, person: Person, case_id: UUID, at: datetime) ->
     }
 
 
-def allowed(case: Case, person: Person) -> list[str]:
-    """Subset of edit, send, answer, cancel, return, accept, refuse, schedule, attach."""
+def allowed(case: Case, person: Person, consilium: Consilium | None = None) -> list[str]:
+    """Subset of edit, complete, send, answer, cancel, return, accept, refuse, schedule, attach."""
     author, triage = request.is_author(case, person), request.is_triage(case, person)
     rights = {
         "edit": author and case.status in request.EDITABLE,
+        "complete": request.may_complete(case, person, consilium),
         "send": author and case.status in request.EDITABLE,
         "answer": author and case.status is CaseStatus.RETURNED,
         "cancel": author and case.status in request.CANCELLABLE,

@@ -37,6 +37,16 @@ def people_page(reader: Reader, person: Person, at: datetime) -> list[dict[str, 
     ]
 
 
+def own_organisation(reader: Reader, person: Person) -> dict[str, str]:
+    """What documents say of one's own organisation, and what its administrator may change of it."""
+    one = reader.organisation(person.organisation_id)
+    names = (
+        "name", "oid", "ogrn", "inn", "okpo", "phone", "address", "region", "region_name", "postal_code", "licence",
+        "licence_issuer",
+    )  # fmt: skip
+    return {name: getattr(one, name) for name in names}
+
+
 def _valid_until(reader: Reader, persons: set[UUID], at: datetime) -> dict[UUID, str]:
     table = certificates.c
     query = (

@@ -21,6 +21,7 @@ from consilium.events import (
     DocumentDetached,
     Event,
     MissingAnswered,
+    RecordCompleted,
     RequestAccepted,
     RequestCancelled,
     RequestCreated,
@@ -57,6 +58,16 @@ PLACES: dict[str, tuple[str, ...]] = {
     "policy_series": ("patient", "policy", "series"),
     "policy_number": ("patient", "policy", "number"),
 }
+# What the decision does not depend on, and the state's formats ask for.
+REGISTRY_FIELDS = frozenset(
+    {
+        "snils", "place", "region_code", "region_name", "postal_code", "paper_kind", "paper_kind_name",
+        "paper_series", "paper_number", "paper_issuer", "paper_issuer_code", "paper_issued_on", "policy_kind",
+        "policy_kind_name", "policy_series", "policy_number", "payment_code", "card_code", "card_opened_on",
+        "severity_code",
+    }
+)  # fmt: skip
+COMPLETABLE = frozenset({CaseStatus.SENT, CaseStatus.ACCEPTED, CaseStatus.SCHEDULED, CaseStatus.DECIDED})
 CODED: dict[str, Container[str]] = {
     "goal_code": codes.GOALS,
     "severity_code": codes.SEVERITIES,
@@ -187,6 +198,31 @@ def save(case: Case, author: Person, revision: int, given: RequestFields, at: da
         return []
     case.revision += 1
     return [RequestSaved(revision=case.revision, fields=changed)]
+
+
+def may_complete(case: Case, person: Person, consilium: Consilium | None) -> bool:
+    """Its author, the coordinator who has it, and who leads or keeps the minutes of its consilium."""
+    if case.status not in COMPLETABLE:
+        return False
+    seat = consilium.seat_of(person.id) if consilium else None
+    keeps = consilium is not None and seat is not None and kinds.enters_directly(consilium.kind, seat.role)
+    return is_author(case, person) or is_triage(case, person) or keeps
+
+
+def complete(
+    case: Case, person: Person, consilium: Consilium | None, given: RequestFields, at: datetime
+) -> list[Event]:
+    """Fill in registry fields; a frozen document keeps the words it was frozen with."""
+    if not may_complete(case, person, consilium):
+        raise Forbidden("forbidden")
+    named = {one.name for one in fields_of(given) if getattr(given, one.name) is not None}
+    if named - REGISTRY_FIELDS:
+        raise Invalid("invalid_field", field=min(named - REGISTRY_FIELDS))
+    changed = fill(case, given, at)
+    if not changed:
+        return []
+    case.revision += 1
+    return [RecordCompleted(person=person.id, fields=changed)]
 
 
 def fill(case: Case, given: RequestFields, at: datetime) -> list[str]:

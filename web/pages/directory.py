@@ -27,4 +27,5 @@ async def people(request: web.Request) -> web.StreamResponse:
     if not caller(request).has("admin"):
         raise Forbidden("forbidden")
     found = await ask(request, queries.people_page, clock.now())
-    return page(request, "pages/people.html", {"people": found})
+    own = await ask(request, queries.own_organisation)
+    return page(request, "pages/people.html", {"people": found, "organisation": own})

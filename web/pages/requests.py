@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from aiohttp import web
@@ -10,6 +11,7 @@ from consilium import clock
 from consilium.queries import cases, directory
 from consilium.rules import codes, kinds
 from consilium.rules.request import REQUIRED_TO_SEND
+from web.i18n import Texts
 from web.pages.asking import ask
 from web.pages.told import journal_line
 from web.render import page
@@ -43,6 +45,9 @@ async def journal(request: web.Request) -> web.StreamResponse:
     return page(request, "pages/journal.html", {"view": view})
 
 
+CHOICES = {"severities": codes.SEVERITIES, "cards": codes.CARDS, "payments": codes.PAYMENTS}
+
+
 def _form(request: web.Request) -> dict[str, Any]:
     t = texts_of(request)
     return {
@@ -53,6 +58,12 @@ def _form(request: web.Request) -> dict[str, Any]:
             {"code": code, "name": t(f"urgency.{code}"), "within": t.lasting(codes.DEADLINES[code])}
             for code in codes.URGENCY_ORDER
         ],
+        **{name: _terms(t, table) for name, table in CHOICES.items()},
         "refusal_reasons": list(codes.REFUSAL_REASONS),
         "upload_limit": site(request).settings.upload_limit_bytes,
     }
+
+
+def _terms(t: Texts, table: Mapping[str, codes.Term]) -> list[dict[str, str]]:
+    """Rows of a short dictionary in the reader's language; the document is written with the Russian name."""
+    return [{"code": one.code, "name": one.ru if t.language == "ru" else one.en} for one in table.values()]

@@ -1,0 +1,157 @@
+"""The statutory register of protocols: one line a number, per body and year, nothing left out (PR-08).
+
+Source: 180н (journal of a commission), 947н п. 21 (corrections stay visible). A number whose paper was annulled,
+replaced or is not sealed yet has its line and says so. The line of a sealed protocol goes into its package too.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+from uuid import UUID
+
+import msgspec
+import sqlalchemy as sa
+
+from consilium.model import Body, Consilium, Paper, Person, Protocol, ResolutionStatus, SignatureStatus
+from consilium.queries.shown import moment
+from consilium.rules.protocol import standing_dissents
+from consilium.store import Reader
+from consilium.store.tables import bodies, protocols
+
+READS = frozenset({"registrar", "coordinator", "admin"})
+DECIDED = frozenset({ResolutionStatus.ADOPTED, ResolutionStatus.REJECTED})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Line:
+    """One line. Times are ISO 8601 UTC or None; `state` is a word of the protocol's status, or annulled."""
+
+    number: str
+    decided_at: str | None
+    paper: str
+    kind: str
+    case_number: str
+    patient: str
+    birth_date: str | None
+    diagnosis: str
+    question: str
+    decision: str
+    members: str
+    dissents: int
+    signed: int
+    state: str
+    sealed_at: str | None
+    registry_number: str
+    remark: str
+
+
+def may_read(person: Person) -> bool:
+    """Who keeps the register of his organisation."""
+    return not READS.isdisjoint(person.duties)
+
+
+def register(reader: Reader, person: Person, keeper: UUID | None, year: int) -> dict[str, Any]:
+    """{"keepers", "keeper", "years", "lines"}: the register of a body, or of the organisation itself, for a year.
+
+    An unknown or foreign keeper shows the organisation's own.
+    """
+    known = keepers(reader, person.organisation_id)
+    chosen = keeper if keeper in known else person.organisation_id
+    return {
+        "keepers": [{"id": str(one), "name": name} for one, name in known.items()],
+        "keeper": str(chosen),
+        "name": known[chosen],
+        "years": _years(reader, known),
+        "lines": lines(reader, chosen, year),
+    }
+
+
+def keepers(reader: Reader, organisation_id: UUID) -> dict[UUID, str]:
+    """The organisation first, then its commissions: whose numbers are counted apart."""
+    own = reader.organisation(organisation_id)
+    standing = reader.all(Body, bodies.c.organisation_id == organisation_id, order=(bodies.c.name,))
+    return {own.id: own.name} | {one.id: one.name for one in standing}
+
+
+def _years(reader: Reader, known: dict[UUID, str]) -> list[int]:
+    query = sa.select(protocols.c.series).distinct()
+    found = {one.rpartition(":") for one in reader.connection.execute(query).scalars()}
+    mine = {str(one) for one in known}
+    return sorted({int(year) for head, _, year in found if head.rpartition(":")[2] in mine}, reverse=True)
+
+
+def lines(reader: Reader, keeper: UUID, year: int) -> list[Line]:
+    """In the order of the numbers, papers of one sort after those of another."""
+    wanted = [f"{paper}:{keeper}:{year}" for paper in Paper]
+    found = reader.all(
+        Protocol, protocols.c.series.in_(wanted), order=(protocols.c.paper.desc(), protocols.c.number)
+    )
+    return [line_of(reader, one) for one in found]
+
+
+def line_of(reader: Reader, protocol: Protocol) -> Line:
+    """The line of one paper as it stands now."""
+    consilium = reader.consilium(protocol.consilium_id)
+    case = reader.case(protocol.case_id)
+    item = consilium.item(protocol.item_id)
+    assert item is not None
+    signed = [one for one in protocol.current_signatures() if one.status is SignatureStatus.SIGNED]
+    return Line(
+        number=protocol.number,
+        decided_at=moment(item.closed_at or protocol.created_at),
+        paper=str(protocol.paper),
+        kind=consilium.kind,
+        case_number=case.number,
+        patient=case.patient.full_name,
+        birth_date=moment(case.patient.birth_date),
+        diagnosis=f"{case.diagnosis_code} {case.diagnosis_name}".strip(),
+        question=case.question,
+        decision=_decision(consilium, protocol),
+        members=_members(reader, consilium),
+        dissents=len(standing_dissents(consilium, item)),
+        signed=len(signed),
+        state="annulled" if protocol.annulled_at else str(protocol.status),
+        sealed_at=moment(protocol.sealed_at),
+        registry_number=protocol.registry_number,
+        remark=_remark(reader, protocol),
+    )
+
+
+def line_json(reader: Reader, protocol: Protocol) -> bytes:
+    """The line for the package, bound there with document and copy by one manifest (PR-07)."""
+    return msgspec.json.format(msgspec.json.encode(asdict(line_of(reader, protocol))), indent=1) + b"\n"
+
+
+def _decision(consilium: Consilium, protocol: Protocol) -> str:
+    found = [
+        one for one in consilium.resolutions if one.item_id == protocol.item_id and one.status in DECIDED
+    ]
+    words = {ResolutionStatus.ADOPTED: "принято", ResolutionStatus.REJECTED: "отклонено"}
+    ordered = sorted(found, key=lambda one: one.number)
+    return "; ".join(f"{one.wording} ({words[one.status]})" for one in ordered)
+
+
+def _members(reader: Reader, consilium: Consilium) -> str:
+    seats = sorted(consilium.seats, key=lambda one: one.order)
+    shown = [reader.person(one.person_id) for one in seats if one.role != "observer"]
+    return ", ".join(_short(one) for one in shown)
+
+
+def _short(one: Person) -> str:
+    initials = [f"{part[0]}." for part in (one.given, one.patronymic) if part]
+    return " ".join([one.surname, *initials])
+
+
+def _remark(reader: Reader, protocol: Protocol) -> str:
+    """What binds this line to others: the paper it speaks of, the one it replaces, why it counts no more."""
+    parts = []
+    if protocol.parent_id:
+        parts.append(f"к протоколу № {reader.protocol(protocol.parent_id).number}")
+    if protocol.replaces_id:
+        parts.append(f"взамен № {reader.protocol(protocol.replaces_id).number}")
+    if protocol.annulled_at:
+        parts.append(f"аннулирован: {protocol.annul_reason}")
+    if protocol.withdrawn_at:
+        parts.append(f"отозван: {protocol.withdrawn_reason}")
+    return "; ".join(parts)
