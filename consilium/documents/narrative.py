@@ -1,47 +1,17 @@
-"""The human-readable body of a protocol as sections of blocks, before any markup.
+"""What a protocol says in words: groups of paragraphs and tables, before any markup.
 
-A section is one CDA section; its blocks become paragraphs, lists and tables. Order and titles are those of the
-paper form: composition, attendance, reasons, course, state, questions with votes, decision, dissent, documents.
+Each function makes one group of the paper form: composition, attendance, reasons, course, state, questions with votes,
+decision, dissent, documents. Which section a group stands in is said by the layouts (layouts.py).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from consilium.documents import wording
 from consilium.documents.facts import ProtocolFacts, ProtocolKind, Recorded, Resolution, SigningNoteKind
-
-
-@dataclass(frozen=True, slots=True)
-class Paragraph:
-    """One or more lines of text; `caption` is set in bold before them."""
-
-    text: str
-    caption: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Table:
-    """Rows of cells under a header; every row is as long as the header."""
-
-    head: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
-
-
-Block = Paragraph | Table
-
-
-@dataclass(frozen=True, slots=True)
-class Section:
-    """`code` is a code of 99.2.197 where the dictionary has one, and empty elsewhere."""
-
-    key: str
-    title: str
-    blocks: tuple[Block, ...]
-    code: str = ""
-    code_name: str = ""
-
+from consilium.documents.markup import Form
+from consilium.documents.sections import Block, Group, Paragraph, Table
 
 RECORDING_GAPS = {
     "consent": "не все присутствующие были согласны",
@@ -51,52 +21,44 @@ RECORDING_GAPS = {
 }
 
 
-def sections(facts: ProtocolFacts) -> tuple[Section, ...]:
-    """The whole body in order; sections without content are left out."""
-    found = (
-        _particulars(facts),
-        _composition(facts),
-        _attendance(facts),
-        _reasons(facts),
-        _plain(facts.sections.course, "course", "Течение заболевания", "ANAM", "Анамнез заболевания"),
-        _state(facts),
-        _questions(facts),
-        _plain(facts.sections.decision, "decision", "Решение", "CONSILIUM", "Консилиум"),
-        _dissent(facts),
-        _statements(facts),
-        _documents(facts),
-        _notes(facts),
-    )
-    return tuple(one for one in found if one.blocks)
+def prose(text: str, key: str, title: str) -> Group:
+    """A group of one text; empty when there is none."""
+    return Group(key, title, (Paragraph(text),) if text.strip() else ())
 
 
-def _plain(text: str, key: str, title: str, code: str = "", name: str = "") -> Section:
-    return Section(key, title, (Paragraph(text),) if text.strip() else (), code, name)
+def pairs(rows: list[tuple[str, str]]) -> Table:
+    """Labelled values; those without a value are left out."""
+    return Table(("Показатель", "Значение"), tuple((name, value) for name, value in rows if value))
 
 
-def _particulars(facts: ProtocolFacts) -> Section:
+def particulars(form: Form) -> Group:
+    """Numbers, times, form, organisations, consent."""
+    facts = form.facts
     offset = facts.utc_offset_minutes
     rows = [
         ("Номер протокола", facts.number),
         ("Версия документа", str(facts.version)),
+        ("Взамен документа", str(facts.replaces) if facts.replaces else ""),
         ("Начало", f"{wording.moment(facts.started_at, offset)} ({wording.offset_name(offset)})"),
         ("Окончание", f"{wording.moment(facts.ended_at, offset)} ({wording.offset_name(offset)})"),
-        ("Форма проведения", facts.form.name),
+        ("Тип", form.name(facts.consilium_type, "99.2.780") if facts.consilium_type else ""),
+        ("Форма проведения", form.name(facts.form, "11.1508")),
         ("Телемедицинские технологии", "применялись" if facts.telemedicine else "не применялись"),
-        ("Форма оказания помощи", facts.urgency.name),
+        ("Форма оказания помощи", form.name(facts.urgency, "11.1551")),
         ("Медицинская организация", _organisation(facts)),
         *_requesting(facts),
         *_commission(facts),
         ("Номер случая", facts.case_number),
         ("Вопрос повестки", str(facts.agenda_number)),
-        ("Диагноз при направлении", f"{facts.diagnosis.code} {facts.diagnosis.name}".strip()),
+        ("Диагноз при направлении", _coded_line(form)),
         ("Основание обработки сведений", wording.consent_line(facts.consent)),
     ]
-    return Section("particulars", "Сведения о документе", (_pairs(rows),), "DOCINFO", "Сведения о документе")
+    return Group("particulars", "Сведения о документе", (pairs(rows),))
 
 
-def _pairs(rows: list[tuple[str, str]]) -> Table:
-    return Table(("Показатель", "Значение"), tuple((name, value) for name, value in rows if value))
+def _coded_line(form: Form) -> str:
+    one = form.facts.diagnosis
+    return f"{one.code} {form.name(one, '11.1005')}".strip()
 
 
 def _organisation(facts: ProtocolFacts) -> str:
@@ -115,10 +77,17 @@ def _commission(facts: ProtocolFacts) -> list[tuple[str, str]]:
     if one is None:
         return []
     dated = f" от {wording.day(one.order_date)}" if one.order_date else ""
-    return [("Врачебная комиссия", one.name), ("Приказ", f"№ {one.order_number}{dated}")]
+    sort = one.subcommission.name if one.subcommission else ""
+    return [
+        ("Врачебная комиссия", one.name),
+        ("Вид подкомиссии", sort),
+        ("Приказ", f"№ {one.order_number}{dated}"),
+    ]
 
 
-def _composition(facts: ProtocolFacts) -> Section:
+def composition(form: Form) -> Group:
+    """Who was appointed, as what, and how he took part."""
+    facts = form.facts
     rows = tuple(
         (
             one.name.full(),
@@ -132,10 +101,12 @@ def _composition(facts: ProtocolFacts) -> Section:
     )
     head = ("Фамилия, имя, отчество", "Должность", "Специальность", "Организация", "Роль", "Участие")
     title = "Состав комиссии" if facts.kind is ProtocolKind.COMMISSION else "Состав консилиума"
-    return Section("composition", title, (Table(head, rows),))
+    return Group("composition", title, (Table(head, rows),))
 
 
-def _attendance(facts: ProtocolFacts) -> Section:
+def attendance(form: Form) -> Group:
+    """Who was in the room when; recusals; what was recorded."""
+    facts = form.facts
     rows = tuple((one.name.full(), wording.stays(one.attendance, facts)) for one in facts.participants)
     recused = [one for one in facts.participants if one.recused]
     notes = tuple(
@@ -143,9 +114,8 @@ def _attendance(facts: ProtocolFacts) -> Section:
         for one in recused
     )
     recorded = tuple(_recorded(one, facts) for one in facts.recordings)
-    return Section(
-        "attendance", "Присутствие", (Table(("Участник", "Время присутствия"), rows), *notes, *recorded)
-    )
+    table = Table(("Участник", "Время присутствия"), rows)
+    return Group("attendance", "Присутствие", (table, *notes, *recorded))
 
 
 def _recorded(one: Recorded, facts: ProtocolFacts) -> Paragraph:
@@ -158,23 +128,36 @@ def _recorded(one: Recorded, facts: ProtocolFacts) -> Paragraph:
     return Paragraph("; ".join(sentences) + ".", title)
 
 
-def _reasons(facts: ProtocolFacts) -> Section:
+def reasons(form: Form) -> Group:
+    """Why the consilium met, its goal and the question it was asked."""
+    facts = form.facts
     blocks = (
         Paragraph(facts.sections.reasons),
-        Paragraph(wording.goal_line(facts), "Цель"),
+        Paragraph(wording.goal_line(facts, form.name(facts.goal, "11.1506")), "Цель"),
         Paragraph(facts.question, "Вопрос к консилиуму"),
     )
-    return Section("reasons", "Причины проведения", tuple(one for one in blocks if one.text.strip()))
+    return Group("reasons", "Причины проведения", tuple(one for one in blocks if one.text.strip()))
 
 
-def _state(facts: ProtocolFacts) -> Section:
-    title = "Состояние пациента и интерпретация данных"
-    return _plain(facts.sections.state, "state", title, "PATOBJ", "Объективные данные")
+def course(form: Form) -> Group:
+    """The course of the disease."""
+    return prose(form.facts.sections.course, "course", "Течение заболевания")
 
 
-def _questions(facts: ProtocolFacts) -> Section:
-    blocks = tuple(block for one in facts.resolutions for block in _resolution(one, facts))
-    return Section("questions", "Вопросы и голосование", blocks)
+def state(form: Form) -> Group:
+    """The patient's state, in words and as the dictionary grades it."""
+    facts = form.facts
+    group = prose(facts.sections.state, "state", "Состояние пациента и интерпретация данных")
+    if facts.severity is None or not group.blocks:
+        return group
+    graded = Paragraph(form.name(facts.severity, "11.1006"), "Степень тяжести состояния")
+    return Group(group.key, group.title, (*group.blocks, graded))
+
+
+def questions(form: Form) -> Group:
+    """Every question with its named votes and outcome."""
+    blocks = tuple(block for one in form.facts.resolutions for block in _resolution(one, form.facts))
+    return Group("questions", "Вопросы и голосование", blocks)
 
 
 def _resolution(one: Resolution, facts: ProtocolFacts) -> Iterator[Block]:
@@ -189,7 +172,14 @@ def _resolution(one: Resolution, facts: ProtocolFacts) -> Iterator[Block]:
     yield Paragraph(wording.outcome_line(one))
 
 
-def _dissent(facts: ProtocolFacts) -> Section:
+def decision(form: Form) -> Group:
+    """The decision."""
+    return prose(form.facts.sections.decision, "decision", "Решение")
+
+
+def dissent(form: Form) -> Group:
+    """Dissenting opinions, each with its author."""
+    facts = form.facts
     blocks = tuple(
         Paragraph(
             one.text,
@@ -198,10 +188,12 @@ def _dissent(facts: ProtocolFacts) -> Section:
         )
         for one in facts.dissents
     )
-    return Section("dissent", "Особое мнение", blocks)
+    return Group("dissent", "Особое мнение", blocks)
 
 
-def _statements(facts: ProtocolFacts) -> Section:
+def statements(form: Form) -> Group:
+    """What was written down from somebody's words."""
+    facts = form.facts
     blocks = tuple(
         Paragraph(
             one.text,
@@ -211,20 +203,22 @@ def _statements(facts: ProtocolFacts) -> Section:
         )
         for one in facts.statements
     )
-    return Section("statements", "Мнения участников, записанные с их слов", blocks)
+    return Group("statements", "Мнения участников, записанные с их слов", blocks)
 
 
-def _documents(facts: ProtocolFacts) -> Section:
+def documents(form: Form) -> Group:
+    """Every document that lay on the table."""
     rows = tuple(
         (one.title, wording.day(one.dated) if one.dated else "–", one.media_type, one.digest)
-        for one in facts.documents
+        for one in form.facts.documents
     )
     head = ("Документ", "Дата", "Тип", "Отпечаток (SHA-256)")
-    blocks = (Table(head, rows),) if rows else ()
-    return Section("documents", "Рассмотренные документы", blocks, "LINKDOCS", "Связанные документы")
+    return Group("documents", "Рассмотренные документы", (Table(head, rows),) if rows else ())
 
 
-def _notes(facts: ProtocolFacts) -> Section:
+def notes(form: Form) -> Group:
+    """Who was released from signing or declined, and what the edition makes us say."""
+    facts = form.facts
     words = {
         SigningNoteKind.RELEASED: "Освобождён(а) от подписания",
         SigningNoteKind.DECLINED: "Отказ от подписи",
@@ -238,4 +232,4 @@ def _notes(facts: ProtocolFacts) -> Section:
         for one in facts.signing_notes
     )
     editions = tuple(Paragraph(one) for one in facts.edition_notes)
-    return Section("notes", "Примечания", (*signing, *editions))
+    return Group("notes", "Примечания", (*signing, *editions))

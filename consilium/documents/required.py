@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from consilium.documents.editions import SEXES, Edition, Layout
-from consilium.documents.facts import Coded, Participant, ProtocolFacts, SeatKind
+from consilium.documents.facts import Coded, Participant, Policy, ProtocolFacts, SeatKind
 from consilium.documents.validate import Missing
 
 MIN_PERFORMERS = 3  # guide 190, У1-18
 POLICY_SOURCE = "1"  # 11.1039: compulsory insurance
+UNLIMITED_POLICY = "2"  # 11.1035
 
 
 def performers(facts: ProtocolFacts) -> tuple[Participant, ...]:
@@ -40,6 +41,7 @@ def _oncological(facts: ProtocolFacts) -> Iterator[Missing]:
 def _consilium(facts: ProtocolFacts) -> Iterator[Missing]:
     yield from _patient(facts)
     yield from _organisation(facts)
+    yield from _names(facts)
     yield from _posts(facts)
     yield from _signers(facts)
     yield from _encounter(facts)
@@ -52,6 +54,7 @@ def _consilium(facts: ProtocolFacts) -> Iterator[Missing]:
 def _extract(facts: ProtocolFacts) -> Iterator[Missing]:
     yield from _patient(facts)
     yield from _organisation(facts)
+    yield from _names(facts)
     yield from _posts(facts)
     yield from _everybody_has_a_number(facts)
     yield from _diagnosis(facts)
@@ -85,6 +88,12 @@ def _organisation(facts: ProtocolFacts) -> Iterator[Missing]:
     place = facts.organisation.place
     if place is None or not place.text.strip() or not place.region.code:
         yield Missing("organisation_place_missing", "organisation.place")
+
+
+def _names(facts: ProtocolFacts) -> Iterator[Missing]:
+    names = [facts.patient.name, *(one.name for one in performers(facts))]
+    if any(not (one.surname.strip() and one.given.strip()) for one in names):
+        yield Missing("name_incomplete", "participants.name")
 
 
 def _posts(facts: ProtocolFacts) -> Iterator[Missing]:
@@ -123,8 +132,16 @@ def _payment(facts: ProtocolFacts, *, needed: bool) -> Iterator[Missing]:
     if facts.payment is None:
         if needed:
             yield Missing("payment_missing", "payment")
-    elif facts.payment.source.code == POLICY_SOURCE and not (facts.payment.policy or facts.patient.policy):
+    elif facts.payment.source.code == POLICY_SOURCE:
+        yield from _policy(facts.payment.policy or facts.patient.policy)
+
+
+def _policy(policy: Policy | None) -> Iterator[Missing]:
+    """Guide 99 wants both ends of a policy's validity; only the unlimited one has no end."""
+    if policy is None:
         yield Missing("policy_missing", "patient.policy")
+    elif policy.valid_from is None or (policy.kind.code != UNLIMITED_POLICY and policy.valid_to is None):
+        yield Missing("policy_dates_missing", "patient.policy")
 
 
 def _coded(value: Coded | None, code: str, field: str) -> Iterator[Missing]:

@@ -7,11 +7,15 @@ what he signs. The result is a copy and says so, with the digest of the original
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from lxml import etree
 
-from consilium.documents.header import V3
+from consilium.documents.annulment import TITLE as ACT_TITLE
+from consilium.documents.annulment import Annulment, is_annulment, parse_annulment, shown
+from consilium.documents.markup import V3
+from consilium.documents.sections import HEADING
 from consilium.documents.templating import template
 from consilium.documents.validate import parse_xml
 from consilium.errors import Invalid
@@ -25,6 +29,15 @@ LABELS: dict[str, dict[str, str]] = {
         "patient": "Пациент",
         "born": "Дата рождения",
         "custodian": "Организация",
+        "number": "Номер",
+        "made": "Составлен",
+        "case": "Дело",
+        "annulled": "Аннулируемый документ",
+        "digest_of": "SHA-256 файла",
+        "sealed": "Скреплён",
+        "registry": "Номер в реестре",
+        "reason": "Причина",
+        "signers": "Акт подписывают",
     },
     "en": {
         "copy": "A reading copy. The signed XML file is what counts in law.",
@@ -34,6 +47,15 @@ LABELS: dict[str, dict[str, str]] = {
         "patient": "Patient",
         "born": "Date of birth",
         "custodian": "Organisation",
+        "number": "Number",
+        "made": "Made",
+        "case": "Case",
+        "annulled": "The document that is annulled",
+        "digest_of": "SHA-256 of the file",
+        "sealed": "Sealed",
+        "registry": "Registry number",
+        "reason": "Reason",
+        "signers": "Signers of the act",
     },
 }
 
@@ -51,7 +73,7 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Chapter:
-    """A section as it will be shown."""
+    """What stands under one heading, as it will be shown."""
 
     key: str
     title: str
@@ -85,14 +107,47 @@ def render_html(xml: bytes, language: str = "ru") -> str:
 def read_document(xml: bytes, language: str = "ru") -> Reading:
     """Title, header and narrative of the bytes. Raises as `render_html`."""
     document = parse_xml(xml)
+    if is_annulment(document):
+        return _act(parse_annulment(xml), LABELS[language])
     if document.tag != f"{{{V3}}}ClinicalDocument":
         raise Invalid("file_refused", reason="not_cda")
     labels = LABELS[language]
-    chapters = _all(document, "component/structuredBody/component/section")
+    sections = document.iterfind(f".//{{{V3}}}section")
     return Reading(
         title=_text(document, "title"),
         facts=tuple((labels[key], value) for key, value in _facts(document)),
-        chapters=tuple(_chapter(one) for one in chapters),
+        chapters=tuple(chapter for one in sections for chapter in _chapters(one)),
+    )
+
+
+def _act(act: Annulment, labels: dict[str, str]) -> Reading:
+    """An act as it is read; its headings are Russian like the words it carries."""
+    what, ru = act.annulled, LABELS["ru"]
+    rows = [
+        (ru["document"], what.document_id),
+        (ru["number"], what.number),
+        (ru["version"], str(what.version)),
+        (ru["digest_of"], what.sha256),
+        (ru["sealed"], shown(what.sealed_at)),
+        (ru["registry"], what.registry_number),
+    ]
+    lines = tuple(Part("paragraph", caption=f"{name}:", text=value) for name, value in rows if value)
+    signers = (f"{one.name}, {one.post} ({one.role_name.lower()})" for one in act.signers)
+    return Reading(
+        title=ACT_TITLE,
+        facts=(
+            (labels["document"], act.document_id),
+            (labels["number"], act.number),
+            (labels["custodian"], act.organisation),
+            (labels["case"], act.case_number),
+            (labels["made"], shown(act.made_at)),
+        ),
+        chapters=(
+            Chapter("statement", what.title, (Part("paragraph", text=act.statement),)),
+            Chapter("annulled", ru["annulled"], lines),
+            Chapter("reason", ru["reason"], (Part("paragraph", text=act.reason),)),
+            Chapter("signers", ru["signers"], tuple(Part("paragraph", text=one) for one in signers)),
+        ),
     )
 
 
@@ -131,10 +186,21 @@ def _facts(document: etree._Element) -> list[tuple[str, str]]:
     return [(key, value) for key, value in rows if value]
 
 
-def _chapter(section: etree._Element) -> Chapter:
+def _chapters(section: etree._Element) -> Iterator[Chapter]:
+    """A section's words, a chapter per heading; a section whose words stand elsewhere gives none."""
     text = section.find(_path("text"))
-    parts = tuple(_part(one) for one in text) if text is not None else ()
-    return Chapter(str(section.get("ID", "")), _text(section, "title"), parts)
+    if text is None:
+        return
+    # Documents of the first issues carry the key on the section.
+    key = str(text.get("ID") or section.get("ID") or "")
+    title, parts = _text(section, "title"), list[Part]()
+    for one in text:
+        if one.get("styleCode") == HEADING:
+            yield Chapter(key, title, tuple(parts))
+            key, title, parts = str(one.get("ID", "")), _words(one), []
+        else:
+            parts.append(_part(one))
+    yield Chapter(key, title, tuple(parts))
 
 
 def _part(element: etree._Element) -> Part:

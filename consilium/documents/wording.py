@@ -129,6 +129,7 @@ def consent_line(consent: Consent) -> str:
     return f"{line} ({consent.reference})." if consent.reference else f"{line}."
 
 
-def goal_line(facts: ProtocolFacts) -> str:
-    """The goal as the dictionary names it, with the words that goal 10 demands."""
-    return f"{facts.goal.name}: {facts.goal_text}" if facts.goal_text else facts.goal.name
+def goal_line(facts: ProtocolFacts, name: str = "") -> str:
+    """The goal (`name`: as the dictionary calls it), with the words that goal 10 demands."""
+    said = name or facts.goal.name
+    return f"{said}: {facts.goal_text}" if facts.goal_text else said

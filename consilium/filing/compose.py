@@ -103,6 +103,12 @@ def _words(element: etree._Element, path: str) -> str:
     return str(element.findtext(_path(path)) or "")
 
 
+def _patronymic(element: etree._Element, name: str) -> str:
+    """The ministry's own element, or the second given name where the schema has none (guide 40)."""
+    given = element.findall(_path(f"{name}/given"))
+    return _words(element, f"{name}/Patronymic") or (str(given[1].text or "") if len(given) > 1 else "")
+
+
 def _moment(stamp: str) -> datetime:
     return datetime.strptime(stamp, _STAMP).astimezone(UTC)
 
@@ -133,7 +139,7 @@ def _worker(entity: etree._Element, person_id: str, role: str) -> FilingSigner:
         speciality_code="",  # the header does not carry it
         surname=_words(entity, "assignedPerson/name/family"),
         given=_words(entity, "assignedPerson/name/given"),
-        patronymic=_words(entity, "assignedPerson/name/Patronymic"),
+        patronymic=_patronymic(entity, "assignedPerson/name"),
         snils=_snils(entity),
         organisation_oid=_attribute(entity, "representedOrganization/id", "root"),
     )
@@ -147,7 +153,7 @@ def _patient(root: etree._Element) -> FilingPatient:
     return FilingPatient(
         surname=_words(role, "patient/name/family"),
         given=_words(role, "patient/name/given"),
-        patronymic=_words(role, "patient/name/Patronymic"),
+        patronymic=_patronymic(role, "patient/name"),
         snils=_snils(role),
         birth_date=date(int(born[:4]), int(born[4:6]), int(born[6:8])) if born else None,
         sex=_attribute(role, "patient/administrativeGenderCode", "code"),

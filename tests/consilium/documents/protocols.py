@@ -7,18 +7,23 @@ from datetime import UTC, date, datetime, timedelta
 from uuid import UUID
 
 from consilium.documents.facts import (
+    Address,
     CaseDocument,
     Choice,
     Coded,
     Consent,
     ConsentBasis,
     Dissent,
+    Encounter,
+    IdentityPaper,
     Interval,
     Organisation,
     Outcome,
     Participant,
     Patient,
+    Payment,
     PersonName,
+    Policy,
     ProtocolFacts,
     ProtocolKind,
     Resolution,
@@ -35,6 +40,11 @@ CENTRE = Organisation(
     ogrn="1027700000001",
     inn="7700000001",
     address="Москва, улица Примерная, дом 1",
+    okpo="00000001",
+    phone="+74950000000",
+    place=Address(
+        text="Москва, улица Примерная, дом 1", region=Coded(code="77", name="г. Москва"), postal_code="101000"
+    ),
 )
 REGION = Organisation(oid="1.2.643.5.1.13.13.12.2.66.2002", name="ГАУЗ «Областная больница»")
 WORDING = "Провести шесть курсов полихимиотерапии по схеме FOLFOX, контроль через 8 недель."
@@ -53,7 +63,7 @@ def participant(
     return Participant(
         person_id=f"p{number}",
         name=PersonName(surname=surname, given="Анна", patronymic="Сергеевна"),
-        post=Coded(code="43", name="врач-онколог"),
+        post=Coded(code="50", name="врач-онколог"),
         speciality=Coded(code="41", name="Онкология"),
         snils=f"112-233-445 9{number}",
         organisation=organisation,
@@ -95,6 +105,25 @@ def facts(**changes: object) -> ProtocolFacts:
             sex="1",
             snils="112-233-445 95",
             address="Екатеринбург, улица Дальняя, дом 2",
+            places=(
+                Address(
+                    text="Екатеринбург, улица Дальняя, дом 2",
+                    region=Coded(code="66", name="Свердловская область"),
+                    postal_code="620000",
+                ),
+            ),
+            paper=IdentityPaper(
+                kind=Coded(code="1", name="Паспорт гражданина Российской Федерации"),
+                series="6500",
+                number="123456",
+                issuer="Отдел № 1",
+                issued_on=date(2006, 3, 1),
+            ),
+            policy=Policy(
+                kind=Coded(code="2", name="Полис ОМС единого образца, бессрочный"),
+                number="1234567890123456",
+                valid_from=date(2020, 1, 1),
+            ),
         ),
         "diagnosis": Coded(code="C18.7", name="ЗНО сигмовидной кишки"),
         "question": "Показана ли адъювантная терапия?",
@@ -111,6 +140,13 @@ def facts(**changes: object) -> ProtocolFacts:
         "author_id": "p2",
         "authenticator_id": "p1",
         "case_number": "Т-2026-0042",
+        "severity": Coded(code="1", name="Удовлетворительное"),
+        "encounter": Encounter(
+            card_number="А-778",
+            kind=Coded(code="1", name="Амбулаторная медицинская карта"),
+            started_at=START - timedelta(days=3),
+        ),
+        "payment": Payment(source=Coded(code="1", name="Средства обязательного медицинского страхования")),
         "requesting_organisation": REGION,
         "resolutions": (
             Resolution(

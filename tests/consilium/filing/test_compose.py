@@ -62,6 +62,13 @@ def test_the_metadata_are_those_of_the_frozen_bytes() -> None:
     assert (one.patient.snils, one.patient.local_id) == ("11223344595", "mrn-778")
 
 
+@pytest.mark.parametrize("kind", [ProtocolKind.ONCOLOGICAL, ProtocolKind.CONSULTATION])
+def test_a_patronymic_is_found_wherever_the_kind_of_document_keeps_it(kind: ProtocolKind) -> None:
+    one = made(render(facts(kind=kind)))
+    assert one.patient.patronymic == "Львович"
+    assert {signature.signer.patronymic for signature in one.personal_signatures} == {"Сергеевна"}
+
+
 def test_every_signature_carries_its_signer_and_the_documents_digest() -> None:
     one = made()
     chair, guest = (signature.signer for signature in one.personal_signatures)
@@ -69,7 +76,7 @@ def test_every_signature_carries_its_signer_and_the_documents_digest() -> None:
         "p1",
         "CHAIRMAN",
         "Чайкина",
-        "43",
+        "50",
     )
     assert (guest.role_code, guest.organisation_oid) == ("ATTENDING_PHYSICIAN", REGION.oid)
     assert {signature.checksum for signature in one.personal_signatures} == {one.document_sha256}
