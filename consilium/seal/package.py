@@ -23,7 +23,8 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 from consilium.seal import cms, container, instructions, manifest
 from consilium.seal.errors import PackageRefused
 from consilium.seal.names import identity_of, names_in
-from consilium.seal.policy import DEMO_ECDSA
+from consilium.seal.policy import RU_UKEP
+from consilium.seal.tight import tighten
 
 __all__ = [
     "DissentFile",
@@ -134,7 +135,7 @@ def _members(contents: PackageContents) -> dict[str, bytes]:
     members[manifest.MANIFEST] = manifest.render_manifest(members)
     members[manifest.MANIFEST_SIGNATURE] = contents.seal(members[manifest.MANIFEST])
     if contents.stamp is not None:
-        members[manifest.MANIFEST_TOKEN] = contents.stamp(members[manifest.MANIFEST_SIGNATURE])
+        members[manifest.MANIFEST_TOKEN] = tighten(contents.stamp(members[manifest.MANIFEST_SIGNATURE]))
     return members
 
 
@@ -206,7 +207,7 @@ def pem(label: str, der: bytes) -> bytes:
 
 
 def _signer_certificate(signature: bytes) -> bytes:
-    message = cms.parse(signature, DEMO_ECDSA.limits)
+    message = cms.parse(signature, RU_UKEP.limits, ber_outer=True)
     for der in message.certificates:
         names = names_in(der)
         if (names.issuer, names.serial) == (message.issuer, message.serial):

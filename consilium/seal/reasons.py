@@ -268,6 +268,10 @@ REASONS: dict[str, tuple[str, str]] = {
         "Пакет называет неизвестную политику подписи: {policy}.",
         "The package names a signature policy that is not known: {policy}.",
     ),
+    "ARCHIVE_NOT_HELD": (
+        "Пакет не продлён: он не проходит проверку ({codes}).",
+        "The package was not renewed: it does not hold ({codes}).",
+    ),
     # Timestamps over the whole package
     "TIME_UNPROVEN": (
         "Время не доказано: более поздняя метка времени, от которой оно зависит, не верна.",

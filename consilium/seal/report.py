@@ -1,55 +1,57 @@
-"""Check a whole package and say, file by file, what holds and what does not."""
+"""Check a whole package and say, file by file, what holds and what does not.
+
+Long-term rule: a signature is judged at the time of its timestamp, by the certificates, lists and answers inside;
+each timestamp at the time of the next one over it; the newest at the moment of reading. So a certificate that ended
+between two timestamps does no harm, and one that ended before the next timestamp was taken does.
+"""
 
 import hashlib
+import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 
 from consilium.seal import instructions, manifest
 from consilium.seal.dissent import parse_dissent
 from consilium.seal.errors import PackageRefused, SealError, SignatureRefused
+from consilium.seal.layers import (
+    MANIFEST,
+    MANIFEST_SIGNATURE,
+    Layer,
+    evidence_of,
+    layers_of,
+    require_tokens,
+    token_of,
+)
 from consilium.seal.names import ExpectedSigner
 from consilium.seal.package import read_package
-from consilium.seal.policy import DEMO_ECDSA, Policy
-from consilium.seal.reasons import sentence
+from consilium.seal.policy import DEMO_ECDSA, POLICIES, Policy
+from consilium.seal.stamps import ARCHIVE, ArchivePolicy, StampChain
+from consilium.seal.timestamp import covered_by, verify_token
 from consilium.seal.trust import TrustStore, certificates_from, crl_from
+from consilium.seal.verdicts import (
+    PackageReport,
+    Verdict,
+    held,
+    plain,
+    refused,
+    report_json,
+    report_lines,
+    signatures_json,
+)
 from consilium.seal.verify import VerifiedSignature, verify
 
-__all__ = ["PackageReport", "Verdict", "report_lines", "verify_package"]
+__all__ = [
+    "PackageReport",
+    "Verdict",
+    "report_json",
+    "report_lines",
+    "signatures_json",
+    "verify_package",
+]
 
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """One check: the file, what it is (package, manifest, signature, seal, dissent), and the outcome in words.
-
-    ``signature`` holds the verified facts where a signature held.
-    """
-
-    name: str
-    kind: str
-    held: bool
-    code: str
-    ru: str
-    en: str
-    signer: str = ""
-    signing_time: datetime | None = None
-    signature: VerifiedSignature | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class PackageReport:
-    """All verdicts. ``anchored`` says whether the trusted roots came from outside the package.
-
-    ``at`` is the moment the certificates and revocation lists were judged at.
-    """
-
-    held: bool
-    anchored: bool
-    document_sha256: str
-    at: datetime | None
-    policy_id: str
-    verdicts: tuple[Verdict, ...]
+SIGNATURES_REPORT = "report/signatures.json"
 
 
 def verify_package(
@@ -57,110 +59,159 @@ def verify_package(
     *,
     roots: TrustStore | None = None,
     at: datetime | None = None,
-    policy: Policy = DEMO_ECDSA,
+    policy: Policy | None = None,
+    now: datetime | None = None,
+    archive: ArchivePolicy = ARCHIVE,
 ) -> PackageReport:
-    """Check container, manifest, every signature and every dissent; never raises on a bad package.
+    """Check container, manifests, timestamps, every signature and every dissent; never raises on a bad package.
 
     With ``roots`` only those anchors are believed, and the package's own authorities are mere links; without them
-    the package is judged against its own authority, which proves only that it agrees with itself. Without ``at``
-    the moment is the newest signing time or revocation list inside.
+    the package is judged against its own authorities, which proves only that it agrees with itself. ``at`` is the
+    moment of reading (aware UTC). Without it that is ``now`` where the package has timestamps, and else the newest
+    moment inside. Without ``policy`` it is the one that the package names.
     """
     try:
         members = read_package(source)
-        moment = at or instructions.judged_at(members)
-        trust = _trust(members, roots)
+        layers = layers_of(members)
+        used = policy or _policy(members)
+        stores = _Stores.of(members, roots, len(layers))
+        if layers:
+            require_tokens(members)
     except SealError as error:
-        failed = _refused("package", "package", error)
-        return PackageReport(False, roots is not None, "", at, policy.id, (failed,))
-    verdicts = _verdicts(members, trust, policy, moment)
+        failed = refused("package", "package", error)
+        return PackageReport(False, roots is not None, "", at, policy.id if policy else "", (failed,))
+    return _judged(members, layers, stores, used, at or now if layers else at, archive)
+
+
+def _judged(
+    members: Mapping[str, bytes],
+    layers: tuple[Layer, ...],
+    stores: "_Stores",
+    policy: Policy,
+    at: datetime | None,
+    archive: ArchivePolicy,
+) -> PackageReport:
+    chain = StampChain.judged(members, layers, stores.trust, at, archive)
+    moment = at or chain.newest or instructions.judged_at(members)
+    sealed_at = chain.times[0] if chain.times else None
+    checker = _Checker(
+        members, stores.trust(0), policy, sealed_at if layers else moment, stamped=bool(layers)
+    )
+    verdicts = (*_verdicts(members, checker), *chain.verdicts, *_instructions(members, layers))
     return PackageReport(
         held=all(verdict.held for verdict in verdicts),
-        anchored=roots is not None,
+        anchored=stores.roots is not None,
         document_sha256=hashlib.sha256(members["document.xml"]).hexdigest(),
         at=moment,
         policy_id=policy.id,
         verdicts=verdicts,
+        sealed_at=sealed_at,
+        renewals=max(len(layers) - 1, 0),
+        good_until=chain.good_until,
     )
 
 
-def report_lines(report: PackageReport, lang: str = "ru") -> list[str]:
-    """The report for a terminal, in Russian or English."""
-    word = ("ВЕРНО", "ОТКАЗ") if lang == "ru" else ("HOLDS", "REFUSED")
-    lines = [_line(verdict, word, lang) for verdict in report.verdicts]
-    if report.document_sha256:
-        lines.append(f"document.xml SHA-256 {report.document_sha256}")
-    if not report.anchored:
-        lines.append(NOT_ANCHORED[lang == "ru"])
-    return [*lines, CONCLUSIONS[report.held][lang == "ru"]]
+def _policy(members: Mapping[str, bytes]) -> Policy:
+    """The policy that `report/signatures.json` names, if it is one we know by the same digest."""
+    if SIGNATURES_REPORT not in members:
+        return DEMO_ECDSA
+    try:
+        said = json.loads(members[SIGNATURES_REPORT])["policy"]
+        named, digest = str(said["id"]), said["digest"]
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise PackageRefused("POLICY_UNKNOWN", policy="-") from error
+    policy = POLICIES.get(named)
+    if policy is None or policy.digest != digest:
+        raise PackageRefused("POLICY_UNKNOWN", policy=named[:40])
+    return policy
 
 
-NOT_ANCHORED = (
-    "The root of trust was taken from the package itself: compare its fingerprint with the published one.",
-    "Корень доверия взят из самого пакета: сверьте его отпечаток с опубликованным.",
-)
-CONCLUSIONS = {
-    True: ("Every check held.", "Все проверки пройдены."),
-    False: ("The package is not accepted.", "Пакет не принят."),
-}
+@dataclass(frozen=True, slots=True)
+class _Stores:
+    """What is believed at each layer: the roots, and the evidence that its timestamp shows to have existed by then."""
+
+    roots: TrustStore | None
+    own: tuple[TrustStore, ...]
+
+    @classmethod
+    def of(cls, members: Mapping[str, bytes], roots: TrustStore | None, layers: int) -> "_Stores":
+        """Read the evidence of every layer. Raises SealError for a file that is not what its name says."""
+        return cls(roots, tuple(_enclosed(members, upto) for upto in range(max(layers, 1))))
+
+    def trust(self, upto: int, *, outside: bool = False) -> TrustStore:
+        """For the evidence up to a layer; ``outside`` adds the lists that came with the roots."""
+        own = self.own[min(upto, len(self.own) - 1)]
+        if self.roots is None:
+            return own
+        lists = self.roots.crls if outside else ()
+        return TrustStore(self.roots.roots, self.roots.intermediates, lists).joined(own.demoted())
 
 
-def _line(verdict: Verdict, word: tuple[str, str], lang: str) -> str:
-    outcome = word[0] if verdict.held else word[1]
-    text = verdict.ru if lang == "ru" else verdict.en
-    moment = f" {verdict.signing_time.isoformat()}" if verdict.signing_time else ""
-    signer = f" {verdict.signer}{moment}:" if verdict.signer else ""
-    return f"{outcome:8} {verdict.name}:{signer} {text} [{verdict.code}]"
-
-
-def _trust(members: Mapping[str, bytes], roots: TrustStore | None) -> TrustStore:
+def _enclosed(members: Mapping[str, bytes], upto: int) -> TrustStore:
+    issuers = ("-ca.crt", "-ocsp.crt", "-tsa.crt")
     authorities = [
         der
-        for name, content in members.items()
-        if name.endswith("-ca.crt")
-        for der in certificates_from(content)
+        for name in evidence_of(members, upto, ".crt")
+        if name.endswith(issuers)
+        for der in certificates_from(members[name])
     ]
-    crls = [crl_from(content) for name, content in members.items() if name.endswith(".crl")]
-    own = TrustStore.sorted_out(authorities, crls)
-    return own if roots is None else TrustStore(roots.roots, roots.intermediates).joined(own.demoted())
+    crls = [crl_from(members[name]) for name in evidence_of(members, upto, ".crl")]
+    answers = tuple(members[name] for name in evidence_of(members, upto, ".ors"))
+    return replace(TrustStore.sorted_out(authorities, crls), ocsps=answers)
 
 
-def _verdicts(
-    members: Mapping[str, bytes], trust: TrustStore, policy: Policy, at: datetime
-) -> tuple[Verdict, ...]:
-    checker = _Checker(members, trust, policy, at)
+def _verdicts(members: Mapping[str, bytes], checker: "_Checker") -> tuple[Verdict, ...]:
     personal = [
         checker.person(name) for name in _named(members, "signatures/") if name != "signatures/org.sig"
     ]
     seal = checker.organisation("signatures/org.sig", "document.xml", "seal")
     dissents = [checker.dissent(name) for name in _named(members, "dissent/")]
     listed = checker.manifest(seal)
-    return (listed, *_in_order(_without_doubles(personal), seal), seal, *dissents)
+    return (listed, *_in_order(_without_doubles(personal), seal), seal, *dissents, *checker.stamped_verdicts)
 
 
 def _named(members: Mapping[str, bytes], folder: str) -> list[str]:
     return sorted(name for name in members if name.startswith(folder) and name.endswith(".sig"))
 
 
+def _instructions(members: Mapping[str, bytes], layers: tuple[Layer, ...]) -> list[Verdict]:
+    """The commands a person is told to run are those that check this package, and no others."""
+    found = []
+    for layer in layers:
+        try:
+            same = instructions.render(members, layer.number) == members[layer.instructions]
+        except (SealError, ValueError):
+            same = False
+        error = PackageRefused("VERIFY_TEXT")
+        name, kind = layer.instructions, "instructions"
+        found.append(plain(name, kind, "VERIFY_OK") if same else refused(name, kind, error))
+    return found
+
+
 @dataclass(frozen=True, slots=True)
 class _Checker:
+    """Judges signatures. ``at`` is when the whole was stamped, or of reading in the first layout; None: unproven."""
+
     members: Mapping[str, bytes]
     trust: TrustStore
     policy: Policy
-    at: datetime
+    at: datetime | None
+    stamped: bool
+    stamped_verdicts: list[Verdict] = field(default_factory=list)
 
     def person(self, name: str) -> Verdict:
         """A personal signature over the protocol, by a certificate that names a person."""
         verdict = self._signature(name, "document.xml", "signature", None)
         signature = verdict.signature
         if signature is not None and not signature.signer.snils:
-            return _refused(name, "signature", SignatureRefused("SIGNER_MISMATCH"))
+            return refused(name, "signature", SignatureRefused("SIGNER_MISMATCH"))
         return verdict
 
     def organisation(self, name: str, content: str, kind: str) -> Verdict:
         """A signature of the organisation, by a certificate that names one."""
         verdict = self._signature(name, content, kind, None)
         if verdict.signature is not None and not verdict.signature.signer.ogrn:
-            return _refused(name, kind, SignatureRefused("SIGNER_MISMATCH"))
+            return refused(name, kind, SignatureRefused("SIGNER_MISMATCH"))
         return verdict
 
     def dissent(self, name: str) -> Verdict:
@@ -169,9 +220,9 @@ class _Checker:
         try:
             opinion = parse_dissent(self.members[content])
         except PackageRefused as error:
-            return _refused(name, "dissent", error)
+            return refused(name, "dissent", error)
         if opinion.protocol_sha256 != hashlib.sha256(self.members["document.xml"]).hexdigest():
-            return _refused(name, "dissent", PackageRefused("DISSENT_OTHER_PROTOCOL"))
+            return refused(name, "dissent", PackageRefused("DISSENT_OTHER_PROTOCOL"))
         return self._signature(name, content, "dissent", ExpectedSigner(snils=opinion.snils))
 
     def manifest(self, seal: Verdict) -> Verdict:
@@ -179,28 +230,46 @@ class _Checker:
         try:
             manifest.require_agreement(self.members)
         except PackageRefused as error:
-            return _refused(manifest.MANIFEST, "manifest", error)
-        signed = self.organisation(manifest.MANIFEST_SIGNATURE, manifest.MANIFEST, "manifest")
-        if not signed.held or signed.signature is None:
+            return refused(MANIFEST, "manifest", error)
+        signed = self.organisation(MANIFEST_SIGNATURE, MANIFEST, "manifest")
+        if not signed.held or signed.signature is None or signed.at is None:
             return signed
         if seal.signature is not None and signed.signature.certificate != seal.signature.certificate:
-            return _refused(manifest.MANIFEST, "manifest", PackageRefused("MANIFEST_SEALER"))
-        return _held(manifest.MANIFEST, "manifest", "MANIFEST_OK", signed.signature)
+            return refused(MANIFEST, "manifest", PackageRefused("MANIFEST_SEALER"))
+        return held(MANIFEST, "manifest", "MANIFEST_OK", signed.signature, signed.at)
 
     def _signature(self, name: str, content: str, kind: str, signer: ExpectedSigner | None) -> Verdict:
         try:
+            moment = self._moment(name)
             signature = verify(
                 self.members[content],
                 self.members[name],
                 policy=self.policy,
                 trust=self.trust,
-                at=self.at,
+                at=moment,
                 signer=signer,
+                proven=self.stamped,
             )
             self._require_evidence(signature)
         except SealError as error:
-            return _refused(name, kind, error)
-        return _held(name, kind, "OK", signature)
+            return refused(name, kind, error)
+        return held(name, kind, "OK", signature, moment)
+
+    def _moment(self, name: str) -> datetime:
+        """The moment to judge a signature at: its timestamp's time, proven as of the stamp over the whole."""
+        if self.at is None:
+            raise SignatureRefused("TIME_UNPROVEN")
+        if not self.stamped or name == MANIFEST_SIGNATURE:
+            return self.at
+        token = token_of(name)
+        try:
+            covered = covered_by(self.members[name])
+            stamp = verify_token(self.members[token], covered=covered, trust=self.trust, at=self.at)
+        except SignatureRefused as error:
+            self.stamped_verdicts.append(refused(token, "timestamp", error))
+            raise
+        self.stamped_verdicts.append(plain(token, "timestamp", "TST_OK", stamp))
+        return stamp.time
 
     def _require_evidence(self, signature: VerifiedSignature) -> None:
         enclosed = {
@@ -221,27 +290,21 @@ def _without_doubles(verdicts: list[Verdict]) -> list[Verdict]:
         doubled = bool(snils) and snils in seen
         seen.add(snils)
         refusal = PackageRefused("SIGNATURE_DUPLICATION")
-        checked.append(_refused(verdict.name, verdict.kind, refusal) if doubled else verdict)
+        checked.append(refused(verdict.name, verdict.kind, refusal) if doubled else verdict)
     return checked or [
-        _refused("signatures/", "signature", PackageRefused("PACKAGE_MISSING", name="signatures/"))
+        refused("signatures/", "signature", PackageRefused("PACKAGE_MISSING", name="signatures/"))
     ]
 
 
 def _in_order(personal: list[Verdict], seal: Verdict) -> list[Verdict]:
-    """A doctor signs before the organisation does: РЭМД refuses the other order."""
-    sealed_at = seal.signing_time
+    """A doctor signs before the organisation does: РЭМД refuses the other order. So say the timestamps, too."""
     return [
-        _refused(verdict.name, verdict.kind, PackageRefused("ORG_BEFORE_PERSON"))
-        if sealed_at and verdict.signing_time and verdict.signing_time > sealed_at
+        refused(verdict.name, verdict.kind, PackageRefused("ORG_BEFORE_PERSON"))
+        if _later(verdict.signing_time, seal.signing_time) or _later(verdict.at, seal.at)
         else verdict
         for verdict in personal
     ]
 
 
-def _held(name: str, kind: str, code: str, signature: VerifiedSignature) -> Verdict:
-    ru, en = sentence(code, "ru"), sentence(code, "en")
-    return Verdict(name, kind, True, code, ru, en, signature.signer.name, signature.signing_time, signature)
-
-
-def _refused(name: str, kind: str, error: SealError) -> Verdict:
-    return Verdict(name, kind, False, error.code, error.message("ru"), error.message("en"))
+def _later(person: datetime | None, seal: datetime | None) -> bool:
+    return bool(person and seal and person > seal)

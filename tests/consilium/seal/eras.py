@@ -1,0 +1,115 @@
+"""Timestamp authorities of successive decades, each with a root, lists and an end of its own."""
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from consilium.seal import PackageContents, TrustStore
+from consilium.seal.algorithms import DIGEST_OIDS
+from consilium.seal.package import signed_files
+from consilium.seal.timestamp import covered_by
+from tests.consilium.seal.conftest import AT, DOCUMENT, World
+from tests.consilium.seal.forge import OtherAuthority, PrivateKey
+from tests.consilium.seal.forge_time import Stamp, certify
+
+YEAR = timedelta(days=365.25)
+
+
+@dataclass(frozen=True)
+class Material:
+    certificates: tuple[bytes, ...]
+    crls: tuple[bytes, ...]
+    ocsps: tuple[bytes, ...] = ()
+
+
+@dataclass(frozen=True)
+class Era:
+    """One authority: from ``since`` on for ``life``; asked at ``now`` it stamps and tells what judges it."""
+
+    authority: OtherAuthority
+    key: PrivateKey
+    certificate: bytes
+    since: datetime
+    until: datetime
+    now: datetime
+
+    @classmethod
+    def make(cls, since: datetime, life: timedelta = 11 * YEAR) -> "Era":
+        authority = OtherAuthority(since, f"TSA root {since.year}")
+        until = since + life
+        authority.certificate = root_of(authority, since - timedelta(days=30), until)
+        key = ec.generate_private_key(ec.SECP256R1())
+        certificate = certify(authority, key.public_key(), since=since - timedelta(days=30), until=until)
+        return cls(authority, key, certificate, since, until, since)
+
+    @property
+    def root(self) -> bytes:
+        return self.authority.certificate
+
+    def at(self, now: datetime) -> "Era":
+        return replace(self, now=now)
+
+    def crl(self, *revoked: int) -> bytes:
+        return self.authority.crl(
+            *revoked,
+            since=self.now - self.authority.at - timedelta(minutes=5),
+            life=timedelta(days=7),
+            revoked_at=self.now - timedelta(days=1),
+        )
+
+    def stamp(self, covered: bytes, digest: str = "sha256") -> bytes:
+        return Stamp(
+            key=self.key,
+            certificate=self.certificate,
+            covered=covered,
+            at=self.now,
+            digest=digest,
+            digest_oid=DIGEST_OIDS[digest],
+        ).build()
+
+    def material(self, *revoked: int) -> Material:
+        return Material((self.certificate, self.root), (self.crl(*revoked),))
+
+    @property
+    def serial(self) -> int:
+        return x509.load_der_x509_certificate(self.certificate).serial_number
+
+
+def root_of(authority: OtherAuthority, since: datetime, until: datetime) -> bytes:
+    like = x509.load_der_x509_certificate(authority.certificate)
+    builder = x509.CertificateBuilder().subject_name(authority.name).issuer_name(authority.name)
+    builder = builder.public_key(like.public_key()).serial_number(x509.random_serial_number())
+    builder = builder.not_valid_before(since).not_valid_after(until)
+    for extension in like.extensions:
+        builder = builder.add_extension(extension.value, critical=extension.critical)
+    return builder.sign(authority.key, hashes.SHA256()).public_bytes(Encoding.DER)
+
+
+def stamped(world: World, era: Era, document: bytes = DOCUMENT) -> PackageContents:
+    """A package's contents with every timestamp, taken seconds after the signatures."""
+    contents = world.contents(document)
+    named = signed_files(contents.signatures, contents.org_signature, contents.dissents)
+    first, second = era.at(AT + timedelta(seconds=20)), era.at(AT + timedelta(seconds=40))
+    tokens = {name: first.stamp(covered_by(cms)) for name, cms in named.items()}
+    material = first.material()
+    return replace(
+        contents,
+        tokens=tokens,
+        stamp=second.stamp,
+        authorities=(*contents.authorities, *material.certificates),
+        crls=(*contents.crls, *material.crls),
+        copy=b"%PDF-1.7 copy",
+        journal_row=b'{"number":1}\n',
+        reports={"validation.json": b"{}\n"},
+    )
+
+
+def roots(world: World, *eras: Era) -> TrustStore:
+    return TrustStore((world.authority.root, *(era.root for era in eras)))
+
+
+__all__ = ["YEAR", "Era", "Material", "roots", "stamped"]
