@@ -18,6 +18,7 @@ __all__ = ["to_csv", "to_pdf", "to_xlsx"]
 
 Row = Sequence[str]
 WIDEST = 48
+LONGEST = 32_767
 # What a spreadsheet would take for a formula when it opens a text file.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
@@ -38,7 +39,7 @@ def to_xlsx(title: str, headings: Row, rows: Sequence[Row]) -> bytes:
         sheet.write_row(0, 0, headings, bold)
         for number, row in enumerate(rows, 1):
             for column, value in enumerate(row):
-                sheet.write_string(number, column, value, wrapped)
+                sheet.write_string(number, column, _fitting(value), wrapped)
         sheet.freeze_panes(1, 1)
         sheet.autofilter(0, 0, max(len(rows), 1), len(headings) - 1)
         for column, width in enumerate(_widths(headings, rows)):
@@ -48,6 +49,11 @@ def to_xlsx(title: str, headings: Row, rows: Sequence[Row]) -> bytes:
         sheet.fit_to_pages(1, 0)
         sheet.repeat_rows(0)
     return target.getvalue()
+
+
+def _fitting(value: str) -> str:
+    """A cell holds 32 767 characters; a longer text says that it goes on."""
+    return value if len(value) <= LONGEST else f"{value[: LONGEST - 1]}…"
 
 
 def _sheet_name(title: str) -> str:
