@@ -37,6 +37,7 @@ from consilium.seal.instructions import commands
 from consilium.seal.names import names_in
 from tests.consilium.seal.conftest import AT, DOCUMENT, World, make_world
 from tests.consilium.seal.forge import Forgery, OtherAuthority
+from tests.consilium.seal.old_package import old_package
 
 
 @pytest.fixture
@@ -406,6 +407,22 @@ def test_a_package_read_years_later_still_holds_for_its_moment(world: World, pac
     assert verify_package(package, roots=world.trust).held
     late = verify_package(package, roots=world.trust, at=AT + timedelta(days=900))
     assert "CERT_EXPIRED" in codes(late).values()
+
+
+def test_a_package_of_the_first_layout_is_judged_as_it_was_when_given_out(world: World) -> None:
+    old = old_package(world)
+    report = verify_package(old, roots=world.trust, now=AT + timedelta(days=5000))
+    assert report.held
+    assert (report.at, report.sealed_at, report.renewals) == (AT, None, 0)
+    assert any("нет доверенной метки времени" in line for line in report_lines(report, "ru"))
+    assert not verify_package(flip(old, 400), roots=world.trust).held
+
+
+@pytest.mark.needs_openssl
+def test_openssl_still_accepts_the_first_layout_by_its_own_text(world: World) -> None:
+    outcomes = openssl_verify(old_package(world))
+    assert all(held for _, held in outcomes)
+    assert outcomes[-1] == ("VERIFY.txt", True)
 
 
 def test_an_honest_package_is_reported_file_by_file(world: World, package: Path) -> None:
