@@ -15,16 +15,16 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from cryptography import x509
-from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
-from consilium.seal import der
-from consilium.seal.errors import RequestRefused
+from consilium.seal import asn1, der, keys
+from consilium.seal.asn1 import Fields
+from consilium.seal.certificates import certificate_of, read_signed, signed_by
+from consilium.seal.errors import RequestRefused, SignatureRefused
+from consilium.seal.keys import PublicKey
 from consilium.seal.names import OIDS, names_in
-from consilium.seal.providers import SoftwareKey, write_private
+from consilium.seal.providers import FileKey, GostKey, SoftwareKey, load_key, new_key, write_private
 from consilium.seal.trust import TrustStore
 
 __all__ = ["DemoAuthority", "OrganisationSubject", "PersonSubject"]
@@ -46,7 +46,8 @@ KEY_USAGES = (
     "encipher_only",
     "decipher_only",
 )
-ROOT_LIFE, CERTIFICATE_LIFE, CRL_LIFE = timedelta(days=3650), timedelta(days=456), timedelta(days=7)
+ROOT_LIFE, SERVICE_LIFE, CERTIFICATE_LIFE = timedelta(days=3650), timedelta(days=1826), timedelta(days=456)
+CRL_LIFE = timedelta(days=7)
 # Clocks of the parties differ; a certificate is used seconds after it is issued.
 BACKDATED = timedelta(minutes=10)
 
@@ -75,16 +76,19 @@ class DemoAuthority:
     """One authority in its folder. Many processes may use the folder at once; changes are locked."""
 
     folder: Path
-    key: SoftwareKey
+    key: FileKey
     certificate: x509.Certificate
 
     @classmethod
-    def create(cls, folder: Path, at: datetime | None = None) -> "DemoAuthority":
-        """Make the authority, or open it where it already exists."""
+    def create(cls, folder: Path, at: datetime | None = None, algorithm: str = "p256") -> "DemoAuthority":
+        """Make the authority, or open it where it already exists.
+
+        ``algorithm`` of a new one is p256, gost256 or gost512; it certifies persons' keys of its own world alone.
+        """
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         with _locked(folder):
             if not (folder / "root.crt").exists():
-                key = SoftwareKey.generate()
+                key = new_key(algorithm)
                 root = _root(key, at or datetime.now(UTC))
                 key.save(folder / "root.key")
                 write_private(folder / "root.crt", _pem(root))
@@ -97,7 +101,7 @@ class DemoAuthority:
             certificate = x509.load_pem_x509_certificate((folder / "root.crt").read_bytes())
         except (OSError, ValueError) as error:
             raise RequestRefused("AUTHORITY_MISSING") from error
-        return cls(folder, SoftwareKey.load(folder / "root.key"), certificate)
+        return cls(folder, load_key(folder / "root.key"), certificate)
 
     @property
     def root(self) -> bytes:
@@ -116,6 +120,18 @@ class DemoAuthority:
         """Certify an organisation's seal; otherwise as `issue`."""
         return self._issue(csr, _organisation(subject), at)
 
+    def issue_service(self, csr: bytes, name: str, purpose: str, at: datetime) -> bytes:
+        """Certify the key of a service of the authority's, of any kind: ``timestamping`` or ``ocsp``.
+
+        RFC 3161 2.3: for timestamps alone, and critically so; RFC 6960 4.2.2.2: an OCSP responder.
+        """
+        subject = _name(organisation=UNIT, name=name)
+        return self._certified(_requested_key(csr), subject, at, SERVICE_LIFE, _service_extensions(purpose))
+
+    def new_key(self) -> FileKey:
+        """A key of the kind it certifies persons with."""
+        return GostKey.generate(self.key.bits) if isinstance(self.key, GostKey) else SoftwareKey.generate()
+
     def revoke(
         self, serial: str, at: datetime, reason: x509.ReasonFlags = x509.ReasonFlags.unspecified
     ) -> None:
@@ -132,36 +148,57 @@ class DemoAuthority:
 
         The same moment and the same revocations give the same bytes, so a repeated seal repeats its package.
         """
-        builder = x509.CertificateRevocationListBuilder().issuer_name(self.certificate.subject)
-        builder = builder.last_update(at).next_update(at + CRL_LIFE)
-        for serial, (moment, reason) in sorted(self._revoked().items()):
-            if moment <= at:
-                builder = builder.add_revoked_certificate(_entry(serial, moment, reason))
-        builder = builder.add_extension(x509.CRLNumber(int(at.timestamp() * 1000)), critical=False)
-        builder = builder.add_extension(self._authority_key(), critical=False)
-        signed = builder.sign(self.key.private, hashes.SHA256(), ecdsa_deterministic=True)
-        return signed.public_bytes(Encoding.DER)
+        revoked = [
+            _entry(serial, moment, reason)
+            for serial, (moment, reason) in sorted(self._revoked().items())
+            if moment <= at
+        ]
+        extensions = (x509.CRLNumber(int(at.timestamp() * 1000)), self._authority_key())
+        algorithm = self.key.algorithm()
+        body = der.sequence(
+            der.integer(1),
+            algorithm,
+            names_in(self.root).subject,
+            der.time(at),
+            der.time(at + CRL_LIFE),
+            der.sequence(*revoked) if revoked else b"",
+            der.context(0, der.sequence(*(_extension(extension) for extension in extensions))),
+        )
+        return der.sequence(body, algorithm, der.bits(self.key.sign_raw(body)))
 
     def trust(self, at: datetime) -> TrustStore:
         """What a verifier believes at that moment: this root and a fresh revocation list."""
         return TrustStore((self.root,), (), (self.crl(at),))
 
     def _issue(self, csr: bytes, subject: bytes, at: datetime) -> bytes:
-        key = _public_key(csr)
-        spki = key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-        path = self.folder / "issued" / f"{hashlib.sha256(spki).hexdigest()}.crt"
+        key = _requested_key(csr)
+        if key.kind.startswith("gost") != isinstance(self.key, GostKey):
+            raise RequestRefused("CSR_KEY")
+        extensions = (
+            _usage(digital_signature=True, content_commitment=True),
+            x509.ExtendedKeyUsage([ExtendedKeyUsageOID.EMAIL_PROTECTION]),
+        )
+        return self._certified(key, subject, at, CERTIFICATE_LIFE, [_extension(one) for one in extensions])
+
+    def _certified(
+        self, key: PublicKey, subject: bytes, at: datetime, life: timedelta, extensions: Iterable[bytes]
+    ) -> bytes:
+        path = self.folder / "issued" / f"{hashlib.sha256(key.spki).hexdigest()}.crt"
         with _locked(self.folder):
             if path.exists() and (known := self._known(path, subject, at)):
                 return known
-            extensions = (
+            common = (
                 x509.BasicConstraints(ca=False, path_length=None),
-                _usage(digital_signature=True, content_commitment=True),
-                x509.ExtendedKeyUsage([ExtendedKeyUsageOID.EMAIL_PROTECTION]),
-                x509.SubjectKeyIdentifier.from_public_key(key),
+                _subject_key(key),
                 self._authority_key(),
             )
             certificate = _certificate(
-                self.key, names_in(self.root).subject, subject, spki, (at, at + CERTIFICATE_LIFE), extensions
+                self.key,
+                names_in(self.root).subject,
+                subject,
+                key.spki,
+                (at, at + life),
+                (*(_extension(one) for one in common), *extensions),
             )
             write_private(path, _pem(certificate))
         return certificate
@@ -175,8 +212,7 @@ class DemoAuthority:
         return known if at < certificate.not_valid_after_utc else None
 
     def _authority_key(self) -> x509.AuthorityKeyIdentifier:
-        identifier = self.certificate.extensions.get_extension_for_class(x509.SubjectKeyIdentifier)
-        return x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(identifier.value)
+        return x509.AuthorityKeyIdentifier(certificate_of(self.root).subject_key, None, None)
 
     def _revoked(self) -> dict[str, tuple[datetime, x509.ReasonFlags]]:
         path = self.folder / "revoked.jsonl"
@@ -188,21 +224,49 @@ class DemoAuthority:
         }
 
 
-def _public_key(csr: bytes) -> ec.EllipticCurvePublicKey | rsa.RSAPublicKey:
+def _requested_key(csr: bytes) -> PublicKey:
+    """The key of a certificate request (RFC 2986) that its owner signed with it."""
     if len(csr) > CSR_LIMIT:
         raise RequestRefused("CSR_FORMAT")
     try:
-        request = x509.load_der_x509_csr(csr)
-        key, signed = request.public_key(), request.is_signature_valid
-    except (ValueError, TypeError, UnsupportedAlgorithm) as error:
-        raise RequestRefused("CSR_FORMAT") from error
-    if not signed:
+        signed, _ = read_signed(csr)
+        fields = Fields(signed.body)
+        fields.take(asn1.INTEGER)
+        fields.take(asn1.SEQUENCE)
+        key = keys.public_key(fields.take(asn1.SEQUENCE).raw)
+        held = bool(key.kind) and signed_by(signed, key)
+    except SignatureRefused as refused:
+        if refused.code in ("WEAK_KEY", "WEAK_DIGEST", "UNKNOWN_ALGORITHM"):
+            raise RequestRefused("CSR_KEY") from refused
+        if refused.code == "GOST_UNAVAILABLE":
+            raise RequestRefused("GOST_UNAVAILABLE") from refused
+        raise RequestRefused("CSR_FORMAT") from refused
+    if not key.kind or (key.kind == "ecdsa" and key.parameters != "secp256r1"):
+        raise RequestRefused("CSR_KEY")
+    if not held:
         raise RequestRefused("CSR_SIGNATURE")
-    if isinstance(key, ec.EllipticCurvePublicKey) and isinstance(key.curve, ec.SECP256R1):
-        return key
-    if isinstance(key, rsa.RSAPublicKey) and RSA_BITS[0] <= key.key_size <= RSA_BITS[1]:
-        return key
-    raise RequestRefused("CSR_KEY")
+    if key.kind == "rsa" and not RSA_BITS[0] <= key.bits <= RSA_BITS[1]:
+        raise RequestRefused("CSR_KEY")
+    return key
+
+
+def _service_extensions(purpose: str) -> list[bytes]:
+    match purpose:
+        case "timestamping":
+            extended = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.TIME_STAMPING])
+            return [_extension(_usage(digital_signature=True)), _extension(extended, critical=True)]
+        case "ocsp":
+            extended = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.OCSP_SIGNING])
+            return [_extension(one) for one in (_usage(digital_signature=True), extended, x509.OCSPNoCheck())]
+        case _:
+            raise RequestRefused("CSR_SUBJECT", what="purpose")
+
+
+def _subject_key(key: PublicKey) -> x509.SubjectKeyIdentifier:
+    """RFC 5280 4.2.1.2 (1): SHA-1 of the key's bits, as a name and not for safety."""
+    fields = Fields(asn1.read(key.spki, 0, len(key.spki)))
+    fields.take(asn1.SEQUENCE)
+    return x509.SubjectKeyIdentifier(hashlib.sha1(fields.take().content[1:], usedforsecurity=False).digest())
 
 
 def _person(subject: PersonSubject) -> bytes:
@@ -236,25 +300,25 @@ def _require_digits(what: str, value: str, count: int) -> None:
         raise RequestRefused("CSR_SUBJECT", what=what)
 
 
-def _root(key: SoftwareKey, at: datetime) -> bytes:
+def _root(key: FileKey, at: datetime) -> bytes:
     name = _name(organisation=UNIT, name=AUTHORITY_NAME)
-    public = key.private.public_key()
-    spki = public.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    spki = key.spki()
     extensions = (
         x509.BasicConstraints(ca=True, path_length=1),
         _usage(key_cert_sign=True, crl_sign=True),
-        x509.SubjectKeyIdentifier.from_public_key(public),
+        _subject_key(keys.public_key(spki)),
     )
-    return _certificate(key, name, name, spki, (at, at + ROOT_LIFE), extensions)
+    validity = (at, at + ROOT_LIFE)
+    return _certificate(key, name, name, spki, validity, [_extension(one) for one in extensions])
 
 
 def _certificate(
-    key: SoftwareKey,
+    key: FileKey,
     issuer: bytes,
     subject: bytes,
     spki: bytes,
     validity: tuple[datetime, datetime],
-    extensions: Iterable[x509.ExtensionType],
+    extensions: Iterable[bytes],
 ) -> bytes:
     """A certificate (RFC 5280 4.1). Written by hand: `cryptography` bounds Russian names at 32 letters."""
     algorithm = key.algorithm()
@@ -266,13 +330,13 @@ def _certificate(
         der.sequence(der.time(validity[0] - BACKDATED), der.time(validity[1])),
         subject,
         spki,
-        der.context(3, der.sequence(*(_extension(extension) for extension in extensions))),
+        der.context(3, der.sequence(*extensions)),
     )
     return der.sequence(body, algorithm, der.bits(key.sign_raw(body)))
 
 
-def _extension(extension: x509.ExtensionType) -> bytes:
-    critical = isinstance(extension, x509.BasicConstraints | x509.KeyUsage)
+def _extension(extension: x509.ExtensionType, *, critical: bool = False) -> bytes:
+    critical = critical or isinstance(extension, x509.BasicConstraints | x509.KeyUsage)
     return der.sequence(
         der.oid(extension.oid.dotted_string),
         *([der.true()] if critical else []),
@@ -284,11 +348,10 @@ def _usage(**granted: bool) -> x509.KeyUsage:
     return x509.KeyUsage(**dict.fromkeys(KEY_USAGES, False) | granted)
 
 
-def _entry(serial: str, moment: datetime, reason: x509.ReasonFlags) -> x509.RevokedCertificate:
-    builder = x509.RevokedCertificateBuilder().serial_number(int(serial, 16)).revocation_date(moment)
-    if reason is not x509.ReasonFlags.unspecified:
-        builder = builder.add_extension(x509.CRLReason(reason), critical=False)
-    return builder.build()
+def _entry(serial: str, moment: datetime, reason: x509.ReasonFlags) -> bytes:
+    """One line of a revocation list (RFC 5280 5.1); an unspecified reason is left unsaid (5.3.1)."""
+    told = b"" if reason is x509.ReasonFlags.unspecified else der.sequence(_extension(x509.CRLReason(reason)))
+    return der.sequence(der.integer(int(serial, 16)), der.time(moment), told)
 
 
 def _journal(revoked: dict[str, tuple[datetime, x509.ReasonFlags]]) -> bytes:

@@ -1,34 +1,35 @@
-"""Keys that sign here: a software key for bots, tests and the organisation's seal.
+"""Keys that sign here: software keys for bots, tests, the demonstration and the organisation's seal.
 
-A doctor's key is made and used in his browser (`web/client/signing`) and never comes near this module.
+A doctor's key is made and used in his browser (`web/client/signing`) or in his token and never comes near this
+module; a seal's key in a token is `token.py`.
 """
 
-import hashlib
 import os
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
-from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
-from cryptography.x509.oid import NameOID
 
-from consilium.seal import der
-from consilium.seal.cms import OIDS
+from consilium.seal import cades, der, gost
 from consilium.seal.errors import RequestRefused
-from consilium.seal.names import names_in
+from consilium.seal.keys import GOST_DIGESTS, public_key
 
-__all__ = ["SoftwareKey", "write_private"]
+__all__ = ["FileKey", "GostKey", "SoftwareKey", "load_key", "new_key", "write_private"]
 
 ECDSA_SHA256 = "1.2.840.10045.4.3.2"
 RSA_SHA256 = "1.2.840.113549.1.1.11"
+GOST_SIGNATURES = {256: "1.2.643.7.1.1.3.2", 512: "1.2.643.7.1.1.3.3"}
+# Engine's letters: CryptoPro-A for 256 bits (BouncyCastle cannot read TC26-B without digestParamSet), TC26-A for 512.
+GOST_PARAMETERS = {256: "A", 512: "A"}
 
 
 @dataclass(frozen=True, slots=True)
 class SoftwareKey:
-    """A private key in memory: P-256, or RSA where another tool demands it."""
+    """A private key in memory: P-256, or RSA where another tool demands it. The same input gives the same bytes."""
 
     private: ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
 
@@ -44,7 +45,7 @@ class SoftwareKey:
         """Read a PKCS#8 PEM file. Raises RequestRefused KEY_UNREADABLE."""
         try:
             key = serialization.load_pem_private_key(path.read_bytes(), password)
-        except (OSError, TypeError, ValueError) as error:
+        except (OSError, TypeError, ValueError, UnsupportedAlgorithm) as error:
             raise RequestRefused("KEY_UNREADABLE") from error
         if not isinstance(key, ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey):
             raise RequestRefused("KEY_UNREADABLE")
@@ -60,17 +61,29 @@ class SoftwareKey:
         )
         write_private(path, pem)
 
+    @property
+    def digest(self) -> str:
+        """SHA-256, whatever the key."""
+        return "sha256"
+
+    @property
+    def repeatable(self) -> bool:
+        """Whether the same input gives the same signature (RFC 6979; PKCS#1 v1.5)."""
+        return True
+
+    def spki(self) -> bytes:
+        """SubjectPublicKeyInfo (DER)."""
+        return self.private.public_key().public_bytes(
+            serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
+        )
+
     def csr(self, common_name: str = "Consilium") -> bytes:
         """A certificate request (PKCS#10 DER). The authority sets the subject itself."""
-        name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name[:64])])
-        request = x509.CertificateSigningRequestBuilder().subject_name(name)
-        return request.sign(self.private, hashes.SHA256()).public_bytes(serialization.Encoding.DER)
+        return cades.request(self, common_name)
 
     def sign(self, document: bytes, certificate: bytes, signing_time: datetime) -> bytes:
-        """A detached CAdES-BES signature (CMS, DER) over the document; the same input gives the same bytes."""
-        attributes = signed_attributes(document, certificate, signing_time)
-        signature = self.sign_raw(der.tlv(0x31, attributes))
-        return signed_data(certificate, attributes, self.algorithm(), signature)
+        """A detached CAdES-BES signature (CMS, DER) over the document."""
+        return cades.sign(self, document, certificate, signing_time)
 
     def algorithm(self) -> bytes:
         """AlgorithmIdentifier (DER) of what `sign_raw` does."""
@@ -86,40 +99,94 @@ class SoftwareKey:
         return self.private.sign(covered, ec.ECDSA(hashes.SHA256(), deterministic_signing=True))
 
 
-def signed_attributes(document: bytes, certificate: bytes, signing_time: datetime) -> bytes:
-    """Content of the SET of signed attributes: what the signature will cover (EN 319 122-1, baseline B-B)."""
-    names = names_in(certificate)
-    issuer = der.sequence(der.sequence(der.context(4, names.issuer)), der.integer(names.serial))
-    reference = der.sequence(der.octets(hashlib.sha256(certificate).digest()), issuer)
-    members = (
-        _attribute("content_type", der.oid(OIDS["data"])),
-        _attribute("signing_time", der.time(signing_time)),
-        _attribute("message_digest", der.octets(hashlib.sha256(document).digest())),
-        _attribute("signing_certificate_v2", der.sequence(der.sequence(reference))),
-    )
-    return b"".join(sorted(members))
+@dataclass(frozen=True, slots=True)
+class GostKey:
+    """A GOST R 34.10-2012 private key (PKCS#8 PEM in memory) behind the engine. Every signature is another one."""
+
+    private: bytes = field(repr=False)
+    public: bytes
+    bits: int
+
+    @classmethod
+    def generate(cls, bits: int = 256) -> "GostKey":
+        """A new key of 256 or 512 bits."""
+        return cls._of(gost.generate(bits, GOST_PARAMETERS[bits]))
+
+    @classmethod
+    def load(cls, path: Path, password: bytes | None = None) -> "GostKey":
+        """Read a PKCS#8 PEM file. Raises RequestRefused KEY_UNREADABLE, SignatureRefused GOST_UNAVAILABLE."""
+        try:
+            pem = path.read_bytes()
+        except OSError as error:
+            raise RequestRefused("KEY_UNREADABLE") from error
+        return cls._of(gost.load_pem(pem, password))
+
+    @classmethod
+    def _of(cls, pem: bytes) -> "GostKey":
+        public = public_key(gost.public_of(pem))
+        if public.bits not in GOST_SIGNATURES or not public.kind.startswith("gost"):
+            raise RequestRefused("KEY_UNREADABLE")
+        return cls(pem, public.spki, public.bits)
+
+    def save(self, path: Path, password: bytes | None = None) -> None:
+        """Write a PKCS#8 PEM file that only its owner may read."""
+        write_private(path, gost.save_pem(self.private, password))
+
+    @property
+    def digest(self) -> str:
+        """Streebog of the key's size."""
+        return GOST_DIGESTS[self.bits]
+
+    @property
+    def repeatable(self) -> bool:
+        """The engine draws a new nonce for every signature."""
+        return False
+
+    def spki(self) -> bytes:
+        """SubjectPublicKeyInfo (DER)."""
+        return self.public
+
+    def csr(self, common_name: str = "Consilium") -> bytes:
+        """A certificate request (PKCS#10 DER). The authority sets the subject itself."""
+        return cades.request(self, common_name)
+
+    def sign(self, document: bytes, certificate: bytes, signing_time: datetime) -> bytes:
+        """A detached CAdES-BES signature (CMS, DER) over the document."""
+        return cades.sign(self, document, certificate, signing_time)
+
+    def algorithm(self) -> bytes:
+        """AlgorithmIdentifier (DER) of what `sign_raw` does."""
+        return der.sequence(der.oid(GOST_SIGNATURES[self.bits]))
+
+    def sign_raw(self, covered: bytes) -> bytes:
+        """A bare signature over these bytes, with Streebog."""
+        return gost.sign(self.private, None, covered, self.digest)
 
 
-def signed_data(certificate: bytes, attributes: bytes, algorithm: bytes, signature: bytes) -> bytes:
-    """The CMS around a finished signature: one signer, named by issuer and serial number, certificate enclosed."""
-    names = names_in(certificate)
-    digest = der.sequence(der.oid(OIDS["sha256"]))
-    signer = der.sequence(
-        der.integer(1),
-        der.sequence(names.issuer, der.integer(names.serial)),
-        digest,
-        der.context(0, attributes),
-        algorithm,
-        der.octets(signature),
+FileKey = SoftwareKey | GostKey
+
+
+def new_key(kind: str) -> FileKey:
+    """A new key: ``p256``, ``gost256`` or ``gost512``."""
+    return (
+        GostKey.generate(int(kind.removeprefix("gost")))
+        if kind.startswith("gost")
+        else SoftwareKey.generate()
     )
-    body = der.sequence(
-        der.integer(1),
-        der.set_of([digest]),
-        der.sequence(der.oid(OIDS["data"])),
-        der.context(0, certificate),
-        der.set_of([signer]),
-    )
-    return der.sequence(der.oid(OIDS["signed_data"]), der.context(0, body))
+
+
+def load_key(path: Path, password: bytes | None = None) -> FileKey:
+    """A key of whichever kind the PEM file holds.
+
+    Raises RequestRefused KEY_UNREADABLE; SignatureRefused GOST_UNAVAILABLE for a GOST key without its engine.
+    """
+    try:
+        return SoftwareKey.load(path, password)
+    except RequestRefused as refused:
+        # The one reason for which a sound file of another kind is refused there.
+        if isinstance(refused.__cause__, UnsupportedAlgorithm):
+            return GostKey.load(path, password)
+        raise
 
 
 def write_private(path: Path, content: bytes) -> None:
@@ -135,7 +202,3 @@ def write_private(path: Path, content: bytes) -> None:
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise
-
-
-def _attribute(name: str, value: bytes) -> bytes:
-    return der.sequence(der.oid(OIDS[name]), der.set_of([value]))

@@ -189,8 +189,8 @@ REASONS: dict[str, tuple[str, str]] = {
         "The certificate request is not signed with its own key.",
     ),
     "CSR_KEY": (
-        "Ключ в запросе не подходит: нужен P-256 или RSA от 2048 бит.",
-        "The key in the request does not fit: P-256 or RSA of 2048 bits and more is needed.",
+        "Ключ в запросе не подходит: нужен P-256 или RSA от 2048 бит, у центра ГОСТ - ключ ГОСТ Р 34.10-2012.",
+        "The key does not fit: P-256 or RSA from 2048 bits is needed, a GOST authority takes GOST R 34.10-2012.",
     ),
     "CSR_KEY_TAKEN": (
         "На этот ключ уже выдан сертификат другому владельцу.",
