@@ -171,6 +171,12 @@ class Settings:
     authority_port: int = field(
         metadata={"meaning": "loopback port of the authority simulator in demonstration mode"}
     )
+    extract_edition: str = field(
+        metadata={
+            "meaning": "code of НСИ 11.1520 (99, 158, 312, 334) under which extracts of a commission are made; "
+            "empty: by the date"
+        }
+    )
     semd_dir: Path | None = field(
         metadata={
             "meaning": "folder with the official dictionaries and schemas (nsi/, guides/); never part of the code"
@@ -282,6 +288,7 @@ class _Reader:
             ocsp_url=self.url("ocsp_url", ("http", "https")) or (f"{own}/ocsp" if own else None),
             revocation_hosts=self.several("revocation_hosts"),
             authority_port=authority_port,
+            extract_edition=self.text("extract_edition") or "",
             semd_dir=semd_dir.resolve() if (semd_dir := self.path("semd_dir")) else None,
             worker_concurrency=self.number("worker_concurrency", 2, 1, 64),
             lease_seconds=self.number("lease_seconds", 30, 1, 3600),

@@ -84,6 +84,7 @@ def protocol_facts(
         set_id=protocol.set_id,
         version=protocol.version,
         number=protocol.number,
+        replaces=_replaced(reader, protocol),
         kind=facts.ProtocolKind(consilium.kind),
         form=facts.Coded(code=FORM_BY_RECORD, name=codes.FORMS[FORM_BY_RECORD].ru),
         telemedicine=True,
@@ -118,6 +119,12 @@ def protocol_facts(
         encounter=_encounter(case),
         payment=_payment(case),
     )
+
+
+def _replaced(reader: Reader, protocol: Protocol) -> UUID | None:
+    """The document whose place this one takes (relatedDocument RPLC where the edition has it)."""
+    annulled = reader.find(Protocol, protocol.replaces_id)
+    return annulled.document_id if annulled else None
 
 
 def _recordings(consilium: Consilium, item: AgendaItem, at: datetime) -> tuple[facts.Recorded, ...]:

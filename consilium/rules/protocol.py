@@ -19,6 +19,7 @@ from consilium.model import (
     Consilium,
     Dissent,
     DissentPaper,
+    Paper,
     Person,
     Protocol,
     ProtocolStatus,
@@ -30,6 +31,7 @@ from consilium.rules import access, kinds
 
 Stay = tuple[datetime, datetime]
 Row = Signature | DissentPaper
+UNDER_WAY = frozenset({ProtocolStatus.SIGNING, ProtocolStatus.SEALING})
 
 
 # --- who attended ---------------------------------------------------------------------------------
@@ -194,7 +196,10 @@ def freeze(
 
 
 def decline(protocol: Protocol, person_id: UUID, reason: str, at: datetime) -> list[Event]:
-    """A signer refuses: back to drafting, every signature of the version falls (SG-08)."""
+    """A signer refuses: back to drafting, every signature of the version falls (SG-08).
+
+    What was made of a protocol is not edited: declined, it is withdrawn.
+    """
     require_signing(protocol)
     if not reason.strip():
         raise Invalid("reason_required", field="reason")
@@ -204,13 +209,17 @@ def decline(protocol: Protocol, person_id: UUID, reason: str, at: datetime) -> l
     mine.reason = reason
     mine.decided_by = person_id
     mine.signed_at = at
-    version, fallen = protocol.version, _back_to_drafting(protocol)
+    version = protocol.version
+    if protocol.paper is Paper.PROTOCOL:
+        fallen = _back_to_drafting(protocol)
+    else:
+        fallen = withdrawn(protocol, person_id, reason, at)
     return [SignatureDeclined(person=person_id, version=version, reason=reason, fallen=fallen)]
 
 
 def reopen(protocol: Protocol, by: UUID, reason: str) -> list[Event]:
     """Chair or secretary take it back before it is sealed."""
-    if protocol.status not in {ProtocolStatus.SIGNING, ProtocolStatus.SEALING}:
+    if protocol.paper is not Paper.PROTOCOL or protocol.status not in UNDER_WAY:
         raise Conflict("wrong_step", status=str(protocol.status))
     if not reason.strip():
         raise Invalid("reason_required", field="reason")
@@ -229,6 +238,17 @@ def _back_to_drafting(protocol: Protocol) -> int:
     protocol.frozen_at = None
     protocol.frozen_by = None
     protocol.revision += 1
+    return fallen
+
+
+def withdrawn(made: Protocol, by: UUID, reason: str, at: datetime) -> int:
+    """An extract or act is given up; the number of signatures that fell with it."""
+    fallen = sum(one.status is SignatureStatus.SIGNED for one in rows_of(made))
+    made.status = ProtocolStatus.WITHDRAWN
+    made.withdrawn_at = at
+    made.withdrawn_by = by
+    made.withdrawn_reason = reason
+    made.revision += 1
     return fallen
 
 

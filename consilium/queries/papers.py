@@ -1,0 +1,89 @@
+"""The papers of one case as a family: what was made from what, what took whose place."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+import sqlalchemy as sa
+
+from consilium.model import Paper, Protocol
+from consilium.queries.shown import moment
+from consilium.store import Reader
+from consilium.store.tables import protocols
+
+
+def made_from(reader: Reader, protocol_id: UUID) -> list[Protocol]:
+    """Extracts and acts about a paper, in the order they were made."""
+    found = reader.all(Protocol, protocols.c.parent_id == protocol_id)
+    return sorted(found, key=lambda one: one.created_at)
+
+
+def successor_of(reader: Reader, protocol_id: UUID) -> Protocol | None:
+    """The paper that takes its place, None while there is none."""
+    return next(iter(reader.all(Protocol, protocols.c.replaces_id == protocol_id)), None)
+
+
+def annulled_extract(reader: Reader, protocol: Protocol) -> Protocol | None:
+    """The annulled extract whose set the next one carries on: of this protocol, or of those it took the place of."""
+    seen: Protocol | None = protocol
+    while seen is not None:
+        gone = [one for one in made_from(reader, seen.id) if one.paper is Paper.EXTRACT and one.annulled_at]
+        free = [one for one in gone if successor_of(reader, one.id) is None]
+        if free:
+            return free[-1]
+        seen = reader.find(Protocol, seen.replaces_id)
+    return None
+
+
+def papers_of(reader: Reader, item_id: UUID) -> list[dict[str, Any]]:
+    """Every paper of one agenda item from the first draft on, in time: what a timeline shows.
+
+    Lines are {id, paper, number, version, status, made_at, sealed_at, annulled_at, parent, replaces, replaced_by,
+    annulled_by, reason, filing, registry_number}; ids are those of `protocols`.
+    """
+    table = protocols.c
+    columns = (
+        table.id,
+        table.paper,
+        table.number,
+        table.version,
+        table.status,
+        table.created_at,
+        table.sealed_at,
+        table.annulled_at,
+        table.parent_id,
+        table.replaces_id,
+        table.annulled_by,
+        table.reason,
+        table.withdrawn_reason,
+        table.filing,
+        table.registry_number,
+    )
+    query = sa.select(*columns).where(table.item_id == item_id).order_by(table.created_at, table.id)
+    rows = reader.connection.execute(query).all()
+    heirs = {row.replaces_id: row.id for row in rows if row.replaces_id}
+    return [
+        {
+            "id": str(row.id),
+            "paper": str(row.paper),
+            "number": row.number,
+            "version": row.version,
+            "status": str(row.status),
+            "made_at": moment(row.created_at),
+            "sealed_at": moment(row.sealed_at),
+            "annulled_at": moment(row.annulled_at),
+            "parent": _text(row.parent_id),
+            "replaces": _text(row.replaces_id),
+            "replaced_by": _text(heirs.get(row.id)),
+            "annulled_by": _text(row.annulled_by),
+            "reason": row.withdrawn_reason or row.reason,
+            "filing": str(row.filing),
+            "registry_number": row.registry_number,
+        }
+        for row in rows
+    ]
+
+
+def _text(value: UUID | None) -> str | None:
+    return str(value) if value else None
