@@ -289,6 +289,18 @@ def _verify_journal(call: Call) -> int:
     return upkeep.verify_journal(call.settings())
 
 
+def _install_official(call: Call) -> int:
+    from consilium import upkeep
+
+    return upkeep.install_official(call.settings(), call.options.folder)
+
+
+def _import_dictionaries(call: Call) -> int:
+    from consilium import upkeep
+
+    return upkeep.import_dictionaries(call.settings(), call.options.path)
+
+
 def _doctor(call: Call) -> int:
     from consilium import doctor
 
@@ -320,6 +332,8 @@ TURN_ADDRESSES: Mapping[str, Mapping[str, Any]] = {
 }
 GROUPS = {
     "journal": "журнал / the journal",
+    "nsi": "справочники НСИ / national dictionaries",
+    "semd": "официальные схемы и правила / official schemas and rules",
     "user": "учётные записи / accounts",
     "certificate": "сертификат сервера / server certificate",
     "turn": "сервер TURN (coturn) для сетей без UDP / TURN server for networks without UDP",
@@ -361,6 +375,16 @@ COMMANDS: dict[str, tuple[Callable[[Call], int], str, Mapping[str, Mapping[str, 
         },
     ),
     "journal verify": (_verify_journal, "проверить цепочки журнала / verify the chains of the journal", {}),
+    "semd install": (
+        _install_official,
+        "проверить и установить официальные файлы (guides/, nsi/) / check and install the official files",
+        {"folder": {"type": Path, "metavar": "FOLDER"}},
+    ),
+    "nsi import": (
+        _import_dictionaries,
+        "принять новые версии справочников / take in new editions of dictionaries",
+        {"path": {"type": Path, "metavar": "FOLDER|FILE"}},
+    ),
     "user add": (
         _add_user,
         "завести учётную запись; пароль спросят или возьмут из первой строки ввода / add an account",

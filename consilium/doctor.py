@@ -67,7 +67,7 @@ def looks(settings: Settings) -> Iterator[Look]:
     if settings.redis_url:
         yield _redis(settings.redis_url)
     yield _openssl()
-    yield _official(settings)
+    yield _kept("official", lambda: _official(settings))
     yield _edge(settings)
     for address in settings.media_controls:
         yield _media(settings, address)
@@ -184,18 +184,29 @@ def _openssl() -> Look:
 
 
 def _official(settings: Settings) -> Look:
-    folder = settings.semd_dir
-    if folder is None:
+    """Which guides and dictionaries documents are checked against, and in which versions."""
+    from consilium.directory.installed import folder_of
+
+    folder = folder_of(settings)
+    with opened(settings) as parts:
+        official, known = parts.official(), parts.installed.dictionaries()
+    versions = ", ".join(f"{number} {one.version}" for number, one in sorted(known.items()))
+    if official is None:
         return Look(
             "official",
-            "warning",
-            f"{variable('semd_dir')} не задана: справочники и схемы не проверяются",
-            f"{variable('semd_dir')} is not set: nothing is checked against dictionaries and schemas",
+            "warning" if folder is None else "bad",
+            f"схем и правил нет, документы проверяются не полностью: consilium semd install ПАПКА; НСИ: {versions or 'нет'}",
+            f"no schemas and rules, documents are not checked in full: consilium semd install FOLDER; НСИ: {versions or 'none'}",
         )
-    counts = {part: len(list((folder / part).rglob("*.*"))) for part in ("nsi", "guides")}
-    state: State = "ok" if all(counts.values()) else "bad"
-    said = ", ".join(f"{part}: {count}" for part, count in counts.items())
-    return Look("official", state, f"{folder}, файлов {said}", f"{folder}, files {said}")
+    guides = ", ".join(sorted(official.guides, key=int))
+    refused = "; ".join(official.refused.values())
+    state: State = "bad" if refused else "ok" if known else "warning"
+    return Look(
+        "official",
+        state,
+        f"{folder}, виды {guides}; НСИ: {versions or 'нет, consilium nsi import'}{refused and f'; не читаются: {refused}'}",
+        f"{folder}, kinds {guides}; НСИ: {versions or 'none, consilium nsi import'}{refused and f'; unreadable: {refused}'}",
+    )
 
 
 def _edge(settings: Settings) -> Look:

@@ -1,9 +1,11 @@
 """What an operator does to an installation besides running it: its tables, people and journal."""
 
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from getpass import getpass
+from pathlib import Path
+from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from consilium import bootstrap, clock, supervise
@@ -12,6 +14,9 @@ from consilium.model import Organisation, Person
 from consilium.parts import Parts
 from consilium.settings import Settings
 from consilium.store import NotDurable, Reader
+
+if TYPE_CHECKING:
+    from consilium.installing import Outcome
 
 
 @contextmanager
@@ -110,6 +115,29 @@ def _password() -> str:
     if sys.stdin.isatty():
         return getpass("Пароль / password: ")
     return sys.stdin.readline().rstrip("\n")
+
+
+def install_official(settings: Settings, folder: Path) -> int:
+    """Check and copy the state's schemas, rules and dictionaries; 1 when a file was left out."""
+    from consilium import installing
+
+    return _told(settings, folder, installing.install)
+
+
+def import_dictionaries(settings: Settings, path: Path) -> int:
+    """Take in dictionaries of a folder or a file; 1 when one was left out."""
+    from consilium import installing
+
+    return _told(settings, path, installing.take_in)
+
+
+def _told(settings: Settings, path: Path, work: Callable[[Parts, Path], "Outcome"]) -> int:
+    if not path.exists():
+        raise supervise.CannotStart(f"Нет {path}. There is no {path}.")
+    with opened(settings) as parts:
+        outcome = work(parts, path)
+    print("\n".join(outcome.lines))
+    return 1 if outcome.refused else 0
 
 
 def verify_journal(settings: Settings) -> int:

@@ -128,15 +128,22 @@ def test_a_certificate_near_its_end_is_a_warning_and_an_expired_one_bad(settings
     assert states(replace(settings, tls_cert=cert, tls_key=key))["tls"] == state
 
 
-def test_the_official_files_are_counted(settings, tmp_path):
+def test_the_official_files_are_named_and_half_of_them_is_bad(settings, tmp_path):
     assert states(settings)["official"] == "warning"
+    rows = [{"ID": "1", "NAME": "Тяжёлое"}]
+    content = {"oid": "1.2.643.5.1.13.13.11.1006", "version": "2.4", "fullName": "Тяжесть", "rows": rows}
     (tmp_path / "semd" / "nsi").mkdir(parents=True)
+    (tmp_path / "semd" / "nsi" / "11.1006.json").write_text(json.dumps(content))
     half = replace(settings, semd_dir=tmp_path / "semd")
     assert states(half)["official"] == "bad"
-    (tmp_path / "semd" / "nsi" / "1.json").write_text("{}")
     (tmp_path / "semd" / "guides").mkdir()
-    (tmp_path / "semd" / "guides" / "a.xsd").write_text("")
-    assert seen(half)["official"].en.endswith("files nsi: 1, guides: 1")
+    rules = '<schema xmlns="http://purl.oclc.org/dsdl/schematron"/>'
+    (tmp_path / "semd" / "guides" / "190.sch").write_text(rules)
+    look = seen(half)["official"]
+    assert look.state == "ok"
+    assert look.en.endswith("kinds 190; НСИ: 11.1006 2.4")
+    (tmp_path / "semd" / "guides" / "99.sch").write_text("no rules")
+    assert states(half)["official"] == "bad"
 
 
 @pytest.mark.needs_coturn
