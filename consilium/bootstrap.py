@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from consilium import clock
 from consilium.hints import Hints
 from consilium.parts import Parts
-from consilium.settings import Settings
+from consilium.settings import Settings, SettingsError, variable
 from consilium.store import Store
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ def build(settings: Settings) -> Parts:
     """
     from consilium.directory.installed import Installed
     from consilium.records.files import FileStore
-    from consilium.seal.policy import DEMO_ECDSA
+    from consilium.seal.policy import POLICIES
 
     settings.data_dir.mkdir(parents=True, exist_ok=True)
     store = Store(settings.database_url, settings)
@@ -45,7 +45,7 @@ def build(settings: Settings) -> Parts:
         installed=Installed(settings, store),
         authority=authority,
         trust=_trust(authority, settings.data_dir / "trust"),
-        policy=DEMO_ECDSA,
+        policy=POLICIES[settings.signature_policy],
     )
 
 
@@ -60,8 +60,19 @@ def _authority(settings: Settings) -> DemoAuthority | None:
     if not settings.demo:
         return None
     from consilium.seal.authority import DemoAuthority
+    from consilium.seal.policy import POLICIES
 
-    return DemoAuthority.create(settings.data_dir / "authority")
+    gost = bool(POLICIES[settings.signature_policy].gost_bits)
+    folder = settings.data_dir / "authority"
+    authority = DemoAuthority.create(folder, algorithm="gost256" if gost else "p256")
+    if authority.gost != gost:
+        raise SettingsError(
+            "settings_signature_policy",
+            f"Демонстрационный центр в {folder} заведён под другую политику подписи: смените "
+            f"{variable('signature_policy')} или папку данных. The demonstration authority in this folder was made "
+            "for another signature policy: change the policy or the data folder.",
+        )
+    return authority
 
 
 def _trust(authority: DemoAuthority | None, folder: Path) -> Callable[[], TrustStore]:

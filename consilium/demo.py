@@ -22,7 +22,7 @@ from consilium.errors import NotFound
 from consilium.model import Organisation, Person
 from consilium.parts import Parts
 from consilium.seal.authority import DemoAuthority, OrganisationSubject
-from consilium.seal.providers import SoftwareKey, write_private
+from consilium.seal.providers import load_key, write_private
 from consilium.service import Reply, Service
 from consilium.store.tables import bodies, cases
 
@@ -292,9 +292,9 @@ def make_seal(keys_dir: Path, organisation: Organisation, authority: DemoAuthori
         return
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     if not (folder / "seal.key").exists():
-        SoftwareKey.generate().save(folder / "seal.key")
+        authority.new_key().save(folder / "seal.key")
     subject = OrganisationSubject(name=organisation.name, ogrn=organisation.ogrn, inn=organisation.inn)
-    key = SoftwareKey.load(folder / "seal.key")
+    key = load_key(folder / "seal.key")
     write_private(folder / "seal.crt", authority.issue_organisation(key.csr(), subject, at))
 
 

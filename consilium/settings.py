@@ -22,6 +22,7 @@ MIN_TOKEN = 20
 SOCKET_PATH_MAX = 107
 # When one dies its rooms go on at the other at once; two on two cores cost 70 MB and nothing while they wait.
 LEAST_WORKERS = 2
+SIGNATURE_POLICIES = ("ru-ukep/1", "demo-ecdsa/1", "demo-ecdsa/2")
 LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 
 
@@ -148,6 +149,19 @@ class Settings:
             "meaning": "hosts (HOST or HOST:PORT, comma-separated) organisations may have results sent to; empty: none "
             "but this machine in demonstration mode"
         }
+    )
+    signature_policy: str = field(
+        metadata={
+            "meaning": "rules a signature is judged by: ru-ukep/1 (GOST, accredited authorities), demo-ecdsa/1, demo-ecdsa/2; "
+            "demonstration mode: demo-ecdsa/2"
+        }
+    )
+    seal_key: str | None = field(
+        metadata={
+            "meaning": "pkcs11: URI (RFC 7512) of the seal's key in a token, with module-path and pin-source=file:PATH; "
+            "empty: seal.uri or seal.key of each organisation's folder"
+        },
+        repr=False,
     )
     timestamp_urls: tuple[str, ...] = field(
         metadata={
@@ -283,6 +297,10 @@ class _Reader:
             registry_acts=self.flag("registry_acts"),
             export_dir=(self.path("export_dir") or data_dir / "export").resolve(),
             webhook_hosts=self.several("webhook_hosts"),
+            signature_policy=self.choice(
+                "signature_policy", SIGNATURE_POLICIES, "demo-ecdsa/2" if demo else "ru-ukep/1"
+            ),
+            seal_key=self.seal_key(),
             timestamp_urls=self.urls("timestamp_urls") or ((f"{own}/tsa",) if own else ()),
             crl_urls=self.urls("crl_urls") or ((f"{own}/crl",) if own else ()),
             ocsp_url=self.url("ocsp_url", ("http", "https")) or (f"{own}/ocsp" if own else None),
@@ -295,6 +313,16 @@ class _Reader:
             language=self.language(),
             log_level=self.choice("log_level", LEVELS, "INFO"),
         )
+
+    def seal_key(self) -> str | None:
+        text = self.text("seal_key")
+        if text is not None and not text.startswith("pkcs11:"):
+            _refuse(
+                "settings_seal_key",
+                f"{variable('seal_key')}: нужен адрес вида pkcs11:token=...;object=...?module-path=... "
+                "A pkcs11: URI is needed.",
+            )
+        return text
 
     def text(self, name: str) -> str | None:
         return self.env.get(variable(name), "").strip() or None

@@ -128,6 +128,11 @@ class DemoAuthority:
         subject = _name(organisation=UNIT, name=name)
         return self._certified(_requested_key(csr), subject, at, SERVICE_LIFE, _service_extensions(purpose))
 
+    @property
+    def gost(self) -> bool:
+        """Whether its world is GOST."""
+        return isinstance(self.key, GostKey)
+
     def new_key(self) -> FileKey:
         """A key of the kind it certifies persons with."""
         return GostKey.generate(self.key.bits) if isinstance(self.key, GostKey) else SoftwareKey.generate()
