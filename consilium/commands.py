@@ -108,29 +108,6 @@ class ExportRegister(Command):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ChangeOrganisation(Command):
-    """What documents in the state's formats say of one's own organisation (guides 190, 185: custodian and provider)."""
-
-    okpo: Annotated[str, Meta(pattern="^([0-9]{8}|[0-9]{10})?$")]
-    phone: Annotated[str, Meta(pattern="^(\\+[0-9]{5,15})?$")]
-    address: Line
-    region: Annotated[str, Meta(pattern="^([0-9]{2})?$")]
-    region_name: Line
-    postal_code: Annotated[str, Meta(pattern="^([0-9]{6})?$")]
-    licence: Line
-    licence_issuer: Line
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ExportRegister(Command):
-    """The register of a body's year leaves as a file: it holds patients, so it is journaled (947н п. 20)."""
-
-    keeper: UUID
-    year: Annotated[int, Meta(ge=2000, le=9999)]
-    format: Literal["xlsx", "csv", "pdf"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class BodySeat:
     person: UUID
     role: Literal["chair", "deputy", "secretary", "member"]

@@ -99,19 +99,6 @@ class RegisterExported(DirectoryEvent):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class OrganisationChanged(DirectoryEvent):
-    fields: list[str]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RegisterExported(DirectoryEvent):
-    keeper: UUID
-    year: int
-    format: str
-    person: UUID
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class BodyEstablished(DirectoryEvent):
     body: UUID
     order_number: str
