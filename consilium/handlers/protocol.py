@@ -14,6 +14,7 @@ from uuid import UUID, uuid4
 from consilium import commands as c
 from consilium import drafts
 from consilium.documents import cda
+from consilium.documents.conformance import require_conformant
 from consilium.documents.draft import draft_sections
 from consilium.errors import NotFound
 from consilium.events import DraftWritten, Event
@@ -105,10 +106,13 @@ def freeze(context: Context, command: c.FreezeProtocol) -> dict[str, Any]:
 def _rendered(
     context: Context, protocol: Protocol, consilium: Consilium, case: Case, document_id: UUID
 ) -> bytes:
-    """The bytes of this version. Raises Invalid: protocol_incomplete, text_refused."""
+    """The bytes of this version. Raises Invalid: protocol_incomplete, text_refused, document_refused."""
     prose = drafts.texts(update for _, update in context.tx.draft_updates(protocol.id))
     facts = protocol_facts(context.tx, protocol, consilium, case, prose, context.at, document_id)
-    return cda.render(facts)
+    terms = context.parts.terms(context.tx)
+    document = cda.render(facts, terms)
+    require_conformant(document, context.parts.official(), terms)
+    return document
 
 
 def _papers(
