@@ -148,13 +148,14 @@ def _demo(call: Call) -> int:
     folder = Path(call.env.get("CONSILIUM_DATA_DIR") or "var").resolve() / "demo"
     shutil.rmtree(folder, ignore_errors=True)
     package = folder / "package.asice"
-    settings = Settings.from_environment(_demo_environment(call.env, folder))
+    settings = Settings.from_environment(_demo_environment(call.env, folder, call.options.kind))
     log.configure("WARNING")
     supervise.check(settings)
     with supervise.only_one(folder), supervise.Supervisor(settings) as supervisor:
         if not _started(supervisor, settings):
             return 1
-        driver = ("-m", "signaling.bots", "demo", "--url", settings.public_origin, "--package", str(package))
+        wanted = ("--url", settings.public_origin, "--package", str(package), "--kind", call.options.kind)
+        driver = ("-m", "signaling.bots", "demo", *wanted)
         if supervisor.run(supervise.Part("participants", driver), shown=True) != 0:
             print(
                 f"Не доиграно, журналы в {folder / 'log'}. Not played to the end, logs are there.",
@@ -168,7 +169,7 @@ def _demo(call: Call) -> int:
     return 0 if held else 1
 
 
-def _demo_environment(env: Mapping[str, str], folder: Path) -> dict[str, str]:
+def _demo_environment(env: Mapping[str, str], folder: Path, kind: str) -> dict[str, str]:
     """Nothing of the installation's own settings but the official files and the log level."""
     kept = {
         name: value for name, value in env.items() if name in {"CONSILIUM_SEMD_DIR", "CONSILIUM_LOG_LEVEL"}
@@ -177,6 +178,7 @@ def _demo_environment(env: Mapping[str, str], folder: Path) -> dict[str, str]:
     return {
         **kept,
         **{name: str(port) for name, port in ports.items()},
+        **({"CONSILIUM_EXTRACT_EDITION": kind} if kind == "99" else {}),
         "CONSILIUM_DEMO": "1",
         "CONSILIUM_DATA_DIR": str(folder),
         "CONSILIUM_MEDIA_ADDRESSES": "127.0.0.1",
@@ -205,11 +207,9 @@ def _keep_only(package: Path) -> None:
 
 
 def _verify(call: Call) -> int:
-    from consilium.seal.__main__ import main as verdicts
+    from consilium.seal.__main__ import run as judge
 
-    roots = ["--roots", str(call.options.roots)] if call.options.roots else []
-    openssl = ["--openssl"] if call.options.openssl else []
-    return verdicts([str(call.options.package), "--lang", call.options.lang, *roots, *openssl])
+    return judge(call.options)
 
 
 def _make_certificate(call: Call) -> int:
@@ -362,15 +362,37 @@ COMMANDS: dict[str, tuple[Callable[[Call], int], str, Mapping[str, Mapping[str, 
     "demo": (
         _demo,
         "провести целый консилиум с ботами и проверить пакет / play a whole consilium and verify its package",
-        {"--keep": {"action": "store_true", "help": "оставить базу и журналы / keep database and logs"}},
+        {
+            "--kind": {
+                "choices": ("190", "307", "40", "99"),
+                "default": "190",
+                "help": "какой документ уйдёт в реестр, код НСИ 11.1520 / which document is filed",
+            },
+            "--keep": {"action": "store_true", "help": "оставить базу и журналы / keep database and logs"},
+        },
     ),
     "verify": (
         _verify,
         "проверить пакет протокола / verify a sealed package",
         {
-            "package": {"type": Path, "metavar": "PACKAGE"},
+            "package": {"type": Path, "nargs": "?", "metavar": "PACKAGE"},
+            "--at": {
+                "metavar": "DATE",
+                "help": "на какой момент, например 2046-11-23; по умолчанию сейчас / moment to judge at, now by default",
+            },
             "--roots": {"type": Path, "help": "папка доверенных корней *.crt / folder of trusted roots"},
+            "--json": {"action": "store_true", "help": "ответ для программ / answer for programs"},
             "--openssl": {"action": "store_true", "help": "ещё и программой openssl / ask openssl too"},
+            "--archive": {
+                "type": Path,
+                "metavar": "FOLDER",
+                "help": "все пакеты папки / every package there",
+            },
+            "--state": {
+                "type": Path,
+                "metavar": "FILE",
+                "help": "где помнить проверенное / where a broken-off run is remembered",
+            },
             "--lang": LANGUAGE,
         },
     ),

@@ -15,7 +15,7 @@ from consilium.seal import manifest, tsp
 from consilium.seal.errors import SealError, SignatureRefused
 from consilium.seal.layers import Layer
 from consilium.seal.tight import tighten
-from consilium.seal.timestamp import VerifiedTimestamp, verify_token
+from consilium.seal.timestamp import SKEW, VerifiedTimestamp, verify_token
 from consilium.seal.trust import TrustStore
 from consilium.seal.verdicts import Verdict, plain, refused
 
@@ -104,7 +104,7 @@ def _newest(
     moment = at or stamp.time
     if moment > until:
         raise SignatureRefused("TST_CERT_EXPIRED", until=until)
-    if stamp.time > moment:
+    if stamp.time - moment > SKEW:
         raise SignatureRefused("TST_TIME", time=stamp.time, expected=moment)
     return stamp, until
 

@@ -4,6 +4,7 @@ import hashlib
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -20,6 +21,9 @@ from consilium.seal import (
     TrustStore,
     render_dissent,
 )
+
+if TYPE_CHECKING:
+    from tests.consilium.seal.eras import Ages
 
 AT = datetime(2026, 11, 23, 9, 30, 15, tzinfo=UTC)
 DOCUMENT = "<protocol>Протокол консилиума\r\nпервая строка и вторая</protocol>\n".encode()
@@ -78,6 +82,14 @@ class World:
 @pytest.fixture(scope="session")
 def world(tmp_path_factory: pytest.TempPathFactory) -> World:
     return make_world(tmp_path_factory.mktemp("authority"))
+
+
+@pytest.fixture(scope="session")
+def ages(world: World, tmp_path_factory: pytest.TempPathFactory) -> "Ages":
+    """A package as it was sealed, renewed once, and renewed twice."""
+    from tests.consilium.seal.eras import three_ages  # which is made of the world above
+
+    return three_ages(world, tmp_path_factory.mktemp("ages"))
 
 
 def make_world(folder: Path) -> World:

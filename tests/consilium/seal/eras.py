@@ -2,14 +2,16 @@
 
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from pathlib import Path
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from consilium.seal import PackageContents, TrustStore
+from consilium.seal import PackageContents, PackageReport, TrustStore, verify_package, write_package
 from consilium.seal.algorithms import DIGEST_OIDS
+from consilium.seal.archive import renew
 from consilium.seal.package import signed_files
 from consilium.seal.timestamp import covered_by
 from tests.consilium.seal.conftest import AT, DOCUMENT, World
@@ -17,6 +19,7 @@ from tests.consilium.seal.forge import OtherAuthority, PrivateKey
 from tests.consilium.seal.forge_time import Stamp, certify
 
 YEAR = timedelta(days=365.25)
+NINE, EIGHTEEN, TWENTY = AT + 9 * YEAR, AT + 18 * YEAR, AT + 20 * YEAR
 
 
 @dataclass(frozen=True)
@@ -112,4 +115,44 @@ def roots(world: World, *eras: Era) -> TrustStore:
     return TrustStore((world.authority.root, *(era.root for era in eras)))
 
 
-__all__ = ["YEAR", "Era", "Material", "roots", "stamped"]
+@dataclass(frozen=True)
+class Ages:
+    """Three authorities of three decades, and the package as it was sealed, renewed once and renewed twice."""
+
+    world: World
+    first: Era
+    second: Era
+    third: Era
+    sealed: bytes
+    once: bytes
+    twice: bytes
+
+    def judge(self, content: bytes, at: datetime | None) -> PackageReport:
+        return verify_package(content, roots=roots(self.world, self.first, self.second, self.third), at=at)
+
+    def renewed(
+        self, content: bytes, old: Era, new: Era, at: datetime, old_material: Material | None = None
+    ) -> bytes:
+        def gather(token: bytes) -> Material:
+            own = new if new.certificate in token else old
+            return own.at(at).material() if own is new or old_material is None else old_material
+
+        packed, report = renew(
+            content,
+            stamp=new.at(at + timedelta(seconds=5)).stamp,
+            gather=gather,
+            roots=roots(self.world, self.first, self.second, self.third),
+            at=at,
+        )
+        assert report.held
+        return packed
+
+
+def three_ages(world: World, folder: Path) -> Ages:
+    """The package of the long-term tests, renewed in the ninth and in the eighteenth year."""
+    first, second, third = (Era.make(AT + years * YEAR) for years in (0, 8, 17))
+    path = folder / "sealed.asice"
+    write_package(path, stamped(world, first))
+    ages = Ages(world, first, second, third, path.read_bytes(), b"", b"")
+    once = ages.renewed(ages.sealed, first, second, NINE)
+    return replace(ages, once=once, twice=ages.renewed(once, second, third, EIGHTEEN))

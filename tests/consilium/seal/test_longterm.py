@@ -4,8 +4,8 @@ import re
 import subprocess
 import zipfile
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -28,53 +28,8 @@ from consilium.seal.names import names_in
 from consilium.seal.stamps import ARCHIVE
 from consilium.seal.tight import tighten
 from consilium.seal.verdicts import report_json
-from tests.consilium.seal.conftest import AT, World, make_world
-from tests.consilium.seal.eras import YEAR, Era, Material, roots, stamped
-
-NINE, EIGHTEEN, TWENTY = AT + 9 * YEAR, AT + 18 * YEAR, AT + 20 * YEAR
-
-
-@dataclass(frozen=True)
-class Ages:
-    """Three authorities of three decades, and the package as it was sealed, renewed once and renewed twice."""
-
-    world: World
-    first: Era
-    second: Era
-    third: Era
-    sealed: bytes
-    once: bytes
-    twice: bytes
-
-    def judge(self, content: bytes, at: datetime | None) -> PackageReport:
-        return verify_package(content, roots=roots(self.world, self.first, self.second, self.third), at=at)
-
-    def renewed(
-        self, content: bytes, old: Era, new: Era, at: datetime, old_material: Material | None = None
-    ) -> bytes:
-        def gather(token: bytes) -> Material:
-            own = new if new.certificate in token else old
-            return own.at(at).material() if own is new or old_material is None else old_material
-
-        packed, report = renew(
-            content,
-            stamp=new.at(at + timedelta(seconds=5)).stamp,
-            gather=gather,
-            roots=roots(self.world, self.first, self.second, self.third),
-            at=at,
-        )
-        assert report.held
-        return packed
-
-
-@pytest.fixture(scope="session")
-def ages(world: World, tmp_path_factory: pytest.TempPathFactory) -> Ages:
-    first, second, third = (Era.make(AT + years * YEAR) for years in (0, 8, 17))
-    path = tmp_path_factory.mktemp("ages") / "sealed.asice"
-    write_package(path, stamped(world, first))
-    ages = Ages(world, first, second, third, path.read_bytes(), b"", b"")
-    once = ages.renewed(ages.sealed, first, second, NINE)
-    return replace(ages, once=once, twice=ages.renewed(once, second, third, EIGHTEEN))
+from tests.consilium.seal.conftest import AT, make_world
+from tests.consilium.seal.eras import EIGHTEEN, NINE, TWENTY, YEAR, Ages, Era, Material, roots, stamped
 
 
 def codes(report: PackageReport) -> dict[str, str]:

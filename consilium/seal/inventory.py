@@ -1,0 +1,190 @@
+"""Check a folder of packages, one after another, and go on where the last run broke off.
+
+Every verdict is appended to a state file at once. A second run takes from it what has the same name, size and
+SHA-256, so that only reading is paid for twice. The moment of judgement is that of the state's first line: a run of
+three evenings judges all packages as of one moment. Memory holds names and one package at a time.
+"""
+
+import hashlib
+import json
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Self
+
+from consilium.seal.report import PackageReport, verify_package
+from consilium.seal.trust import TrustStore
+
+__all__ = ["Entry", "Progress", "Summary", "check_folder"]
+
+SUFFIX = ".asice"
+STATE = "verified.jsonl"
+TOLD_EVERY = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One package's line of the state: what was judged, and how it ended. ``good_until`` is ISO 8601 or empty."""
+
+    name: str
+    size: int
+    sha256: str
+    held: bool
+    codes: str
+    good_until: str
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a run is: packages done and in all, taken over from an earlier run, a second; seconds left."""
+
+    done: int
+    total: int
+    taken_over: int
+    refused: int
+    rate: float
+
+    @property
+    def seconds_left(self) -> float:
+        """At the present rate."""
+        return (self.total - self.done) / self.rate if self.rate else 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """What a whole folder came to; ``refused`` as entries, ``ends_first`` the soonest end of a newest timestamp."""
+
+    at: datetime
+    total: int
+    taken_over: int
+    refused: tuple[Entry, ...]
+    ends_first: str
+
+    @property
+    def held(self) -> bool:
+        """Whether there was something, and all of it held."""
+        return bool(self.total) and not self.refused
+
+
+def check_folder(
+    folder: Path,
+    *,
+    roots: TrustStore | None,
+    at: datetime | None,
+    now: datetime,
+    state: Path | None = None,
+    tell: Callable[[Progress], None] = lambda _: None,
+) -> Summary:
+    """Judge every package of the folder (not of folders in it), by name.
+
+    ``at`` None means the moment the state was begun at, or ``now`` for a new state. A state of another moment or of
+    other roots is begun anew. Raises OSError for a folder or state that cannot be read or written.
+    """
+    file = state or folder / STATE
+    names = sorted(one.name for one in folder.iterdir() if one.suffix == SUFFIX and one.is_file())
+    known, begun = _read_state(file, _trusted(roots))
+    if at is not None and at != begun:
+        known, begun = {}, None
+    moment = at or begun or now
+    with _State(file, {"at": moment.isoformat(), "roots": _trusted(roots)}, fresh=begun is None) as written:
+        return _run(folder, names, known, (roots, moment), written, tell)
+
+
+def _run(
+    folder: Path,
+    names: list[str],
+    known: dict[str, Entry],
+    judged_by: tuple[TrustStore | None, datetime],
+    written: "_State",
+    tell: Callable[[Progress], None],
+) -> Summary:
+    roots, at = judged_by
+    taken, refused, ends, began, told = 0, [], "", time.monotonic(), 0.0
+    for number, name in enumerate(names, 1):
+        content = (folder / name).read_bytes()
+        digest = hashlib.sha256(content).hexdigest()
+        before = known.get(name)
+        if before is not None and (before.size, before.sha256) == (len(content), digest):
+            entry, taken = before, taken + 1
+        else:
+            entry = _entry(name, content, digest, verify_package(content, roots=roots, now=at))
+            written.append(entry)
+        if not entry.held:
+            refused.append(entry)
+        ends = min(filter(None, (ends, entry.good_until)), default="")
+        elapsed = time.monotonic() - began
+        if elapsed - told >= TOLD_EVERY or number == len(names):
+            told = elapsed
+            tell(Progress(number, len(names), taken, len(refused), number / elapsed if elapsed else 0.0))
+    return Summary(at, len(names), taken, tuple(refused), ends)
+
+
+def _entry(name: str, content: bytes, digest: str, report: PackageReport) -> Entry:
+    codes = sorted({one.code for one in report.verdicts if not one.held})
+    until = report.good_until.isoformat() if report.good_until else ""
+    return Entry(name, len(content), digest, report.held, ", ".join(codes), until)
+
+
+def _trusted(roots: TrustStore | None) -> str:
+    """A digest of what is believed, so that verdicts under other roots are not taken over."""
+    believed = b"".join((*roots.roots, *roots.intermediates, *roots.crls)) if roots else b""
+    return hashlib.sha256(believed).hexdigest()
+
+
+def _read_state(file: Path, trusted: str) -> tuple[dict[str, Entry], datetime | None]:
+    """Entries of an earlier run under the same roots; a line torn by a crash is left out."""
+    if not file.exists():
+        return {}, None
+    with file.open(encoding="utf-8") as lines:
+        rows = _rows(lines)
+        head = next(rows, {})
+        if head.get("roots") != trusted:
+            return {}, None
+        try:
+            begun = datetime.fromisoformat(str(head["at"]))
+            return {entry.name: entry for entry in map(_entry_of, rows)}, begun
+        except (TypeError, KeyError, ValueError):
+            return {}, None
+
+
+def _entry_of(row: dict[str, object]) -> Entry:
+    return Entry(
+        name=str(row["name"]),
+        size=int(str(row["size"])),
+        sha256=str(row["sha256"]),
+        held=row["held"] is True,
+        codes=str(row["codes"]),
+        good_until=str(row["good_until"]),
+    )
+
+
+def _rows(lines: Iterator[str]) -> Iterator[dict[str, object]]:
+    for line in lines:
+        try:
+            row = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(row, dict):
+            yield row
+
+
+class _State:
+    """The state file, open for appending; begun anew or gone on with."""
+
+    def __init__(self, file: Path, head: dict[str, str], *, fresh: bool) -> None:
+        self._file = file.open("w" if fresh else "a", encoding="utf-8")
+        # A torn line of a crash must not swallow the next one.
+        self._file.write(json.dumps(head) + "\n" if fresh else "\n")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+
+    def append(self, entry: Entry) -> None:
+        """Write a verdict down before the next package is opened."""
+        self._file.write(json.dumps(asdict(entry), ensure_ascii=False) + "\n")
+        self._file.flush()
