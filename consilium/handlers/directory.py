@@ -147,32 +147,6 @@ def export_register(context: Context, command: c.ExportRegister) -> dict[str, An
     return {}
 
 
-def change_organisation(context: Context, command: c.ChangeOrganisation) -> dict[str, Any]:
-    """By its administrator. The name, the OID and the requisites of the seal's certificate are not changed here."""
-    own = context.tx.organisation(_administered(context, context.actor.organisation_id))
-    given = {one.name: tidied(getattr(command, one.name), one.name) for one in fields(command)}
-    changed = [name for name, value in given.items() if getattr(own, name) != value]
-    for name in changed:
-        setattr(own, name, given[name])
-    if changed:
-        _record(context, OrganisationChanged(fields=changed), own.id)
-    return {"changed": changed}
-
-
-def export_register(context: Context, command: c.ExportRegister) -> dict[str, Any]:
-    """Journaled on the organisation whose register it is; the file itself is made from what is read afterwards."""
-    person = person_of(context)
-    if not register.may_read(person):
-        raise Forbidden("forbidden")
-    if command.keeper not in register.keepers(context.tx, person.organisation_id):
-        raise NotFound
-    exported = RegisterExported(
-        keeper=command.keeper, year=command.year, format=command.format, person=person.id
-    )
-    _record(context, exported, person.organisation_id)
-    return {}
-
-
 def establish_body(context: Context, command: c.EstablishBody) -> dict[str, Any]:
     """A standing commission (180н). Doctors of other organisations may be its members."""
     organisation_id = _administered(context, context.actor.organisation_id)

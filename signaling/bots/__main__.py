@@ -1,4 +1,4 @@
-"""`python -m signaling.bots demo --url http://127.0.0.1:8080 --package PATH`."""
+"""`python -m signaling.bots demo --url http://127.0.0.1:8080 --package PATH [--kind 190|307|40|99]`."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from socketio.exceptions import SocketIOError
 
 from signaling.bots.demo import Demonstration
 from signaling.bots.person import BotGaveUp, BotRefused
+from signaling.bots.scenario import SCENARIOS
 
 
 def main() -> int:
@@ -19,8 +20,15 @@ def main() -> int:
     parser.add_argument("play", choices=("demo",))
     parser.add_argument("--url", required=True)
     parser.add_argument("--package", type=Path, required=True)
+    parser.add_argument(
+        "--kind", choices=sorted(SCENARIOS), default="190", help="code of НСИ 11.1520 to be filed"
+    )
     options = parser.parse_args()
-    demonstration = Demonstration(options.url, options.package, lambda line: print(line, flush=True))
+    scenario = SCENARIOS[options.kind]
+    print(f"  {scenario.title}", flush=True)
+    demonstration = Demonstration(
+        options.url, options.package, lambda line: print(line, flush=True), scenario=scenario
+    )
     try:
         asyncio.run(demonstration.play())
     except (BotGaveUp, BotRefused, SocketIOError, aiohttp.ClientError) as error:

@@ -1,8 +1,8 @@
 """A whole consilium by synthetic participants, step by step, each step checked.
 
-Ten people of two organisations: a regional doctor asks, the НМИЦ answers, six meet on video with the
-record in front of them, one disagrees, all sign, the registry takes the document. A step that does not
-hold raises, and the demonstration ends with its sentence.
+A regional doctor asks, the НМИЦ answers, people of both meet on video with the record in front of them, one disagrees,
+all sign, the registry takes the document. Who meets as what is the scenario's (scenario.py). A step that does not hold
+raises, and the demonstration ends with its sentence.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import io
 import json
+import re
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -23,10 +24,11 @@ from PIL import Image, ImageDraw
 from consilium.clock import now
 from signaling.bots.media import Media
 from signaling.bots.person import Bot, BotGaveUp, BotRefused
+from signaling.bots.scenario import SCENARIOS, Scenario
 from signaling.bots.sections import write_section
 
-BOARD = ("chair", "deputy", "member1", "member2", "secretary", "ivanova")
-"""Those who meet; `expert` and `observer` knock too, the observer is turned away once."""
+BOARD = SCENARIOS["190"].board
+"""Those who meet in an oncological consilium; `expert` and `observer` knock too, the observer is turned away."""
 
 QUESTION = "Тактика лечения: продолжить неоадъювантную терапию или направить на операцию?"
 WORDING = "Рекомендовать хирургическое лечение в объёме лобэктомии с лимфодиссекцией."
@@ -41,9 +43,15 @@ class Demonstration:
     """
 
     def __init__(
-        self, url: str, package: Path, say: Callable[[str], None], socket_urls: Sequence[str] = ()
+        self,
+        url: str,
+        package: Path,
+        say: Callable[[str], None],
+        socket_urls: Sequence[str] = (),
+        scenario: Scenario = SCENARIOS["190"],
     ) -> None:
         self.url = url
+        self.scenario = scenario
         self.socket_urls = socket_urls or (url,)
         self.package = package
         self.say = say
@@ -51,6 +59,8 @@ class Demonstration:
         self.request = ""
         self.consilium = ""
         self.protocol = ""
+        self.filed = ""
+        """The paper that is filed: the protocol itself, or the extract made of it."""
 
     async def play(self) -> None:
         """All eleven steps. Raises BotGaveUp or BotRefused at the first that does not hold."""
@@ -79,11 +89,14 @@ class Demonstration:
     async def people(self) -> AsyncIterator[None]:
         """Everybody at his desk until the block ends."""
         async with AsyncExitStack() as stack:
-            for number, login in enumerate((*BOARD, "expert", "observer", "coordinator", "outsider")):
+            for number, login in enumerate((*self._seated(), "coordinator", "outsider")):
                 socket_url = self.socket_urls[number % len(self.socket_urls)]
                 bot = Bot(self.url, login, socket_url=socket_url)
                 self.bots[login] = await stack.enter_async_context(bot)
             yield
+
+    def _seated(self) -> tuple[str, ...]:
+        return tuple(login for login, _ in self.scenario.seats)
 
     def __getitem__(self, login: str) -> Bot:
         return self.bots[login]
@@ -97,7 +110,8 @@ class Demonstration:
     async def ask(self) -> None:
         """Draft, send, returned for a missing document, answered, sent again, accepted."""
         doctor, coordinator = self["ivanova"], self["coordinator"]
-        created = await doctor.api("request.create", fields=request_fields(coordinator.me["organisation"]))
+        asked = request_fields(coordinator.me["organisation"], self.scenario)
+        created = await doctor.api("request.create", fields=asked)
         self.request = created["request"]
         await doctor.upload(self.request, "Выписка", _page("Выписной эпикриз"), "extract")
         await doctor.api("request.send", request=self.request)
@@ -113,26 +127,33 @@ class Demonstration:
         await _expect("not_found", self["outsider"].api("request.accept", request=self.request))
 
     async def schedule(self) -> None:
-        seats = [("chair", "chair"), ("deputy", "deputy"), ("secretary", "secretary")]
-        seats += [("member1", "member"), ("member2", "member"), ("ivanova", "attending")]
-        seats += [("expert", "expert"), ("observer", "observer")]
-        coordinator = self["coordinator"]
+        coordinator, scenario = self["coordinator"], self.scenario
         scheduled = await coordinator.api(
             "consilium.schedule",
-            kind="oncological",
+            kind=scenario.kind,
             organisation=coordinator.me["organisation"],
             scheduled_at=(now() + timedelta(minutes=1)).isoformat(),
             duration_minutes=30,
             cases=[self.request],
-            seats=[{"person": self[login].me["person"], "role": role} for login, role in seats],
+            seats=[{"person": self[login].me["person"], "role": role} for login, role in scenario.seats],
+            body=await self._commission() if scenario.kind == "commission" else None,
         )
         self.consilium = scheduled["consilium"]
-        if b"BEGIN:VCALENDAR" not in await self["member1"].get(f"/consilium/{self.consilium}.ics"):
+        invited = self[self.scenario.talkers[0]]
+        if b"BEGIN:VCALENDAR" not in await invited.get(f"/consilium/{self.consilium}.ics"):
             raise BotGaveUp("the invitation is no calendar file")
+
+    async def _commission(self) -> str:
+        """The commission as the planning page offers it."""
+        page = (await self["coordinator"].get("/consilia/new")).decode()
+        found = re.search(r'<select id="body".*?<option value="([0-9a-f-]{36})"', page, re.DOTALL)
+        if found is None:
+            raise BotGaveUp("no commission to choose")
+        return found.group(1)
 
     async def probe(self) -> None:
         """A member tests the real media path in an echo room before he is let in."""
-        member = self["member1"]
+        member = self[self.scenario.waiting[0]]
         await member.connect(self.consilium)
 
         async def ask(name: str, **fields: Any) -> dict[str, Any]:
@@ -150,28 +171,29 @@ class Demonstration:
 
     async def lobby(self) -> None:
         """Early ones stay outside until the chair says so; media is refused before that."""
-        waiting = ("member1", "member2", "ivanova", "expert", "observer")
+        scenario, waiting = self.scenario, self.scenario.waiting
         await asyncio.gather(*(self[login].connect(self.consilium) for login in waiting))
-        await _expect("not_admitted", self["member2"].room("media.subscribe"))
+        await _expect("not_admitted", self[waiting[0]].room("media.subscribe"))
         chair = self["chair"]
         await chair.connect(self.consilium)
-        await asyncio.gather(
-            self["deputy"].connect(self.consilium), self["secretary"].connect(self.consilium)
-        )
+        await asyncio.gather(*(self[login].connect(self.consilium) for login in scenario.direct))
         lobby = await chair.until(
-            lambda s: len(s["lobby"]) == len(waiting) and s["lobby"], "five people in the lobby"
+            lambda s: len(s["lobby"]) == len(waiting) and s["lobby"], f"{len(waiting)} people in the lobby"
         )
         seats = {one["role"]: one["seat"] for one in lobby}
         await chair.room("seat.admit", seat=seats["attending"])
-        await chair.room("seat.deny", seat=seats["observer"], reason="Места наблюдателей заняты")
+        if scenario.turned_away:
+            denied = seats[dict(scenario.seats)[scenario.turned_away]]
+            await chair.room("seat.deny", seat=denied, reason="Места наблюдателей заняты")
         await chair.room("seat.admit_all")
-        for login in ("member1", "member2", "ivanova", "expert"):
-            await self[login].connect(self.consilium)
-            await self[login].until(lambda s: s["me"]["admission"] == "admitted", "being let in")
+        for login in waiting:
+            if login != scenario.turned_away:
+                await self[login].connect(self.consilium)
+                await self[login].until(lambda s: s["me"]["admission"] == "admitted", "being let in")
 
     async def room(self) -> None:
         """Everybody sees and hears everybody, under the right name; the record is led and followed."""
-        for number, login in enumerate(BOARD):
+        for number, login in enumerate(self.scenario.board):
             await self[login].start_media(number)
         await self._everybody_proven()
         chair = self["chair"]
@@ -180,17 +202,18 @@ class Demonstration:
         document = (await chair.until(lambda s: s["case"]["documents"], "the documents"))[0]["id"]
         await chair.room("layout.set", layout="images")
         await chair.room("document.show", document=document, page=1)
-        member = self["member1"]
+        first, second = self.scenario.talkers
+        member, other = self[first], self[second]
         await member.until(lambda s: s["view"]["document"] == document, "the presenter's document")
         await member.room("document.open", request=self.request, document=document)
         await member.get(f"/files/{self.request}/{document}?consilium={self.consilium}")
         await member.room("hand.raise")
-        await self["member2"].room("hand.raise", point_of_order=True)
+        await other.room("hand.raise", point_of_order=True)
         await chair.until(lambda s: len(s["floor"]["hands"]) == 2, "two hands")
         await chair.room("floor.give")
-        await chair.until(lambda s: s["floor"]["seat"] == self._seat("member2"), "the point of order first")
+        await chair.until(lambda s: s["floor"]["seat"] == self._seat(second), "the point of order first")
         await member.room("chat.send", text="Снимок от 12 числа?")
-        await self["deputy"].until(lambda s: s["chat"][-1]["text"] == "Снимок от 12 числа?", "the chat")
+        await other.until(lambda s: s["chat"][-1]["text"] == "Снимок от 12 числа?", "the chat")
 
     async def decide(self) -> None:
         """Word, reword, vote by name, change once, one against with a dissent, one lost and back."""
@@ -209,28 +232,39 @@ class Demonstration:
         )
         ballot, digest = opened["ballot"], opened["digest"]
         vote = {"ballot": ballot, "digest": digest}
-        await self["chair"].room("vote.cast", choice="for", **vote)
-        await self["deputy"].room("vote.cast", choice="abstain", **vote)
-        await self["deputy"].room("vote.cast", choice="for", **vote)
-        await self["member1"].room("vote.cast", choice="for", **vote)
+        for login, choice in self.scenario.votes:
+            await self._vote(login, choice, vote)
         await _expect("not_entitled", self["expert"].room("vote.cast", choice="for", **vote))
-        await self["member2"].connect(self.consilium)
-        cast_id = str(uuid4())
-        first = await self["member2"].room("vote.cast", command=cast_id, choice="against", **vote)
-        again = await self["member2"].room("vote.cast", command=cast_id, choice="against", **vote)
-        if first["receipt"] != again["receipt"]:
-            raise BotGaveUp("a repeated command was done twice")
-        await self["member2"].room("dissent.write", item=item, text=DISSENT, ballot=ballot)
+        if self.scenario.dissents:
+            author = self[self.scenario.dissents]
+            await author.room("dissent.write", item=item, text=DISSENT, ballot=ballot)
         await chair.room("vote.close", ballot=ballot)
         result = (await chair.until(lambda s: s["decision"]["results"], "the result"))[0]
-        if (result["votes_for"], result["votes_against"], result["adopted"]) != (3, 1, True):
+        cast = [choice for _, choice in self.scenario.votes]
+        counted = result["votes_for"], result["votes_against"], result["adopted"]
+        if counted != (cast.count("for"), cast.count("against"), True):
             raise BotGaveUp(f"the count is wrong: {result}")
         closed = await chair.room("agenda.close", item=item, outcome="decided")
         self.protocol = closed["protocol"]
 
+    async def _vote(self, login: str, choice: str, vote: dict[str, str]) -> None:
+        """The deputy changes his mind once; who is against was lost and came back, and says it twice."""
+        voter = self[login]
+        if login == "deputy":
+            await voter.room("vote.cast", choice="abstain", **vote)
+        if choice != "against":
+            await voter.room("vote.cast", choice=choice, **vote)
+            return
+        await voter.connect(self.consilium)
+        cast_id = str(uuid4())
+        first = await voter.room("vote.cast", command=cast_id, choice=choice, **vote)
+        again = await voter.room("vote.cast", command=cast_id, choice=choice, **vote)
+        if first["receipt"] != again["receipt"]:
+            raise BotGaveUp("a repeated command was done twice")
+
     async def draft(self) -> None:
         """The text wrote itself; chair and secretary finish it together while a member watches."""
-        chair, secretary, member = self["chair"], self["secretary"], self["member1"]
+        chair, secretary, member = self["chair"], self["secretary"], self[self.scenario.watcher]
         await chair.room("layout.set", layout="protocol")
         await member.room("draft.open", protocol=self.protocol)
         await _expect("not_your_role", write_section(member, self.protocol, "reasons", "x"))
@@ -247,10 +281,10 @@ class Demonstration:
 
     async def sign(self) -> None:
         """Everybody who attended signs the same bytes with his own key; nobody signs for another."""
-        signers = [*BOARD, "expert"]
+        signers = self.scenario.signers
         await asyncio.gather(*(self[login].get_certificate() for login in signers))
         await _expect("not_a_signer", self["observer"].api("protocol.begin_signing", protocol=self.protocol))
-        forged = self["member1"]
+        forged = self[signers[1]]
         own = forged.key, forged.certificate
         forged.key, forged.certificate = self["chair"].key, self["chair"].certificate
         await _expect("signature_refused", forged.sign(self.protocol))
@@ -258,29 +292,47 @@ class Demonstration:
         await asyncio.gather(*(self[login].sign(self.protocol) for login in signers))
 
     async def file(self) -> None:
-        """The browsers are closed; the worker seals and files on its own."""
+        """The browsers are closed; the worker seals and files on its own. An extract is made of what is not filed."""
         await asyncio.gather(*(bot.disconnect() for bot in self.bots.values()))
-        chair = self["chair"]
+        self.filed = self.protocol
+        if self.scenario.extract:
+            await self._waited(self.protocol, "status", "sealed", "the organisation's seal")
+            await self._make_extract()
+        await self._waited(self.filed, "filing", "registered", "the registry's number")
 
-        async def registered() -> bool:
-            status = json.loads(await chair.get(f"/api/protocol.status/{self.protocol}"))
-            return bool(status["filing"] == "registered")
+    async def _make_extract(self) -> None:
+        """Chair and secretary sign it like any document."""
+        made = await self["secretary"].api(
+            "protocol.extract",
+            protocol=self.protocol,
+            reason="По заявлению пациента",
+            addressee="Лечащему врачу",
+        )
+        self.filed = made["protocol"]
+        await asyncio.gather(*(self[login].sign(self.filed) for login in ("chair", "secretary")))
 
-        await _until_true(registered, "the registry's number", 60)
+    async def _waited(self, paper: str, field: str, value: str, what: str) -> None:
+        async def there() -> bool:
+            status = json.loads(await self["chair"].get(f"/api/protocol.status/{paper}"))
+            return bool(status[field] == value)
+
+        await _until_true(there, what, 60)
 
     async def fetch(self) -> None:
-        content = await self["chair"].get(f"/packages/{self.protocol}.asice")
+        content = await self["chair"].get(f"/packages/{self.filed}.asice")
         self.package.parent.mkdir(parents=True, exist_ok=True)
         self.package.write_bytes(content)
 
     # --- checks -------------------------------------------------------------------------------------
 
     async def _everybody_proven(self) -> None:
+        board = self.scenario.board
+
         def missing() -> list[str]:
             return [
                 f"{login}<-{other}{self._media(login).tally(self._seat(other))}"
-                for login in BOARD
-                for other in BOARD
+                for login in board
+                for other in board
                 if other != login and not self._media(login).proven(self._seat(other))
             ]
 
@@ -288,8 +340,8 @@ class Demonstration:
             await _until(lambda: not missing(), "picture and sound between every two people", 40)
         except BotGaveUp as gave_up:
             raise BotGaveUp(f"{gave_up}; missing {' '.join(missing())}") from None
-        for login in BOARD:
-            for number, other in enumerate(BOARD):
+        for login in board:
+            for number, other in enumerate(board):
                 if other != login and self._media(login).senders(self._seat(other)) != {number}:
                     raise BotGaveUp(f"{login} received somebody else under the name of {other}")
 
@@ -335,7 +387,7 @@ def _stranger(bot: Bot) -> Bot:
     return stranger
 
 
-def request_fields(receiver: str) -> dict[str, Any]:
+def request_fields(receiver: str, scenario: Scenario = SCENARIOS["190"]) -> dict[str, Any]:
     return {
         "receiver": receiver,
         "profile": "онкология",
@@ -367,11 +419,11 @@ def request_fields(receiver: str) -> dict[str, Any]:
         "diagnosis_code": "C34.1",
         "diagnosis_name": "Злокачественное новообразование верхней доли бронха или лёгкого",
         "question": QUESTION,
-        "goal_code": "5",
+        "goal_code": scenario.goal,
         "urgency_code": "1",
         "course": "Кашель с мая, образование верхней доли правого лёгкого.",
         "condition": "Состояние удовлетворительное.",
-        "wants_kind": "oncological",
+        "wants_kind": scenario.kind,
         "consent_basis": "consent",
         "consent_date": now().date().isoformat(),
         "consent_reference": "ИДС № 17",
