@@ -16,19 +16,22 @@ from consilium.seal.package import (
     read_package,
     write_package,
 )
-from consilium.seal.policy import DEMO_ECDSA, POLICIES, Policy
-from consilium.seal.providers import SoftwareKey
+from consilium.seal.policy import DEMO_ECDSA, DEMO_ECDSA_2, POLICIES, RU_UKEP, Policy
+from consilium.seal.providers import GostKey, SoftwareKey
 from consilium.seal.report import PackageReport, Verdict, report_lines, verify_package
 from consilium.seal.trust import TrustStore
 from consilium.seal.verify import VerifiedSignature, verify
 
 __all__ = [
     "DEMO_ECDSA",
+    "DEMO_ECDSA_2",
     "POLICIES",
+    "RU_UKEP",
     "DemoAuthority",
     "Dissent",
     "DissentFile",
     "ExpectedSigner",
+    "GostKey",
     "OrganisationSubject",
     "PackageContents",
     "PackageRefused",

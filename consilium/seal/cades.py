@@ -23,6 +23,10 @@ class SigningKey(Protocol):
     def digest(self) -> str:
         """Our name of the digest that `sign_raw` uses."""
 
+    @property
+    def repeatable(self) -> bool:
+        """Whether the same bytes get the same signature."""
+
     def algorithm(self) -> bytes:
         """AlgorithmIdentifier (DER) of what `sign_raw` does."""
 

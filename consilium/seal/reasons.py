@@ -212,6 +212,26 @@ REASONS: dict[str, tuple[str, str]] = {
         "Закрытый ключ не читается: неверный пароль или повреждённый файл.",
         "The private key cannot be read: wrong password or damaged file.",
     ),
+    "SEAL_MISSING": (
+        "У организации нет ключа или сертификата печати.",
+        "The organisation has no seal key or certificate here.",
+    ),
+    "SEAL_MISMATCH": (
+        "Ключ печати и её сертификат не подходят друг к другу.",
+        "The seal's key and certificate do not belong together.",
+    ),
+    "TOKEN_URI": (
+        "Адрес ключа в токене неверен: нужен pkcs11:token=...;object=...?module-path=/...&pin-source=file:/...",
+        "The token address is wrong: pkcs11:token=...;object=...?module-path=/...&pin-source=file:/... is needed.",
+    ),
+    "TOKEN_UNAVAILABLE": (
+        "Токен с ключом печати недоступен: нет модуля, токена или верного PIN-кода.",
+        "The token with the seal's key is not available: no module, no token, or a wrong PIN.",
+    ),
+    "TOKEN_KEY": (
+        "В токене нет единственного подходящего ключа (P-256 или RSA от 2048 бит).",
+        "The token does not hold exactly one fitting key (P-256, or RSA from 2048 bits).",
+    ),
     # The package
     "PACKAGE_FORMAT": ("Пакет не читается ({what}).", "The package cannot be read ({what})."),
     "PACKAGE_TOO_LARGE": (
