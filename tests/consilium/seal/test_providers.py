@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from pkcs11.util.ec import encode_named_curve_parameters
 
 from consilium.seal import DEMO_ECDSA_2, DemoAuthority, OrganisationSubject, RequestRefused, verify
-from consilium.seal.providers import new_key
+from consilium.seal.providers import FileKey, new_key
 from consilium.seal.seal_keys import SealKey, seal_key_of
 from consilium.seal.token import Pkcs11Key, TokenAddress
 from tests.consilium.seal.conftest import AT, DOCUMENT
@@ -75,18 +75,9 @@ def authority(tmp_path: Path) -> DemoAuthority:
     return DemoAuthority.create(tmp_path / "authority", AT)
 
 
-def sealed_with(key: object, authority: DemoAuthority, folder: Path) -> None:
+def sealed_with(key: FileKey | Pkcs11Key, authority: DemoAuthority, folder: Path) -> None:
     folder.mkdir(exist_ok=True)
-    certificate = authority.issue_organisation(
-        key.csr() if hasattr(key, "csr") else request(key), SUBJECT, AT
-    )
-    (folder / "seal.crt").write_bytes(certificate)
-
-
-def request(key: Pkcs11Key) -> bytes:
-    from consilium.seal import cades
-
-    return cades.request(key, "seal")
+    (folder / "seal.crt").write_bytes(authority.issue_organisation(key.csr(), SUBJECT, AT))
 
 
 def judged(cms: bytes, authority: DemoAuthority) -> str:
