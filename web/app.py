@@ -17,12 +17,14 @@ from consilium.settings import Settings
 from web import errors, guard, render
 from web.api import (
     calendar,
+    checking,
     commands,
     documents,
     files,
     finding,
     health,
     metrics,
+    nsi,
     recordings,
     registry,
     session,
@@ -39,6 +41,7 @@ from web.pages import (
     register,
     requests,
     room,
+    signing,
 )
 from web.pool import Pool
 from web.site import SESSIONS_SEEN, SITE, Site
@@ -71,7 +74,7 @@ ROUTES: tuple[Route, ...] = (
     Route("GET", "/consilia/{id}/check", room.check),
     Route("GET", "/room/{id}", room.room),
     Route("GET", "/protocols/{id}", protocols.one),
-    Route("GET", "/signing", protocols.desk),
+    Route("GET", "/signing", signing.desk),
     Route("GET", "/check/{id}", authenticity.one),
     Route("GET", "/bodies", directory.bodies),
     Route("GET", "/register", register.one),
@@ -90,6 +93,8 @@ ROUTES: tuple[Route, ...] = (
     Route("GET", "/api/protocol.document/{id}", documents.protocol_document),
     Route("GET", "/api/protocol.status/{id}", documents.protocol_status),
     Route("GET", "/api/dissent.document/{id}/{dissent}", documents.dissent_document),
+    Route("POST", "/api/protocol.check", checking.check),
+    Route("GET", "/api/nsi/{dictionary}", nsi.search),
     Route("POST", "/api/{name}", commands.command),
     # files
     Route("GET", "/files/{case}/{document}", files.download),
@@ -100,6 +105,7 @@ ROUTES: tuple[Route, ...] = (
     Route("GET", "/health", health.health_json),
     Route("GET", "/metrics", metrics.metrics_text),
     Route("POST", "/registry/callback", registry.callback),
+    Route("POST", "/registry/soap", registry.soap_message),
     Route("GET", "/registry/documents/{local_uid}", registry.document),
     Route("GET", "/authority/crl", documents.revocation_list),
     Route("GET", "/favicon.ico", own.icon),
@@ -117,6 +123,7 @@ def make_app(service: Service, settings: Settings) -> web.Application:
     )
     app[SESSIONS_SEEN] = {}
     app[metrics.SOURCES] = []
+    app[checking.CHECKING] = checking.Checks()
     for route in ROUTES:
         app.router.add_route(route.method, route.path, route.handler)
         if route.method == "GET":
@@ -130,4 +137,5 @@ def make_app(service: Service, settings: Settings) -> web.Application:
 
 
 async def _close(app: web.Application) -> None:
+    await app[checking.CHECKING].close()
     app[SITE].pool.close()

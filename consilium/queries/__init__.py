@@ -6,6 +6,7 @@ Answers are JSON-ready; where a sentence is due they hold its code, and the page
 
     day.my_day            cases.requests_inbox, request_page, case_journal
     consilia.consilia_list, consilium_page, planning_page, kind_rules, ics
-    protocols.protocol_page, frozen_document, pulled_document, package_of, signing_desk, draft_facts
+    protocols.protocol_page, frozen_document, pulled_document, package_of, draft_facts
+    signing.signing_desk, waiting_protocols, readiness_of
     directory.people_page, bodies_page, open_routes, own_certificates, code_lists
 """

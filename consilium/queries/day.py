@@ -9,8 +9,8 @@ import sqlalchemy as sa
 
 from consilium.model import Case, CaseStatus, Consilium, ConsiliumStatus, Person, Protocol, ProtocolStatus
 from consilium.queries.consilia import consilium_line
-from consilium.queries.protocols import waiting_protocols
 from consilium.queries.shown import case_line, organisation_names
+from consilium.queries.signing import late_signers, own_readiness, waiting_protocols
 from consilium.rules.protocol import may_edit
 from consilium.store import Reader
 from consilium.store.tables import cases, consilia, protocols, seats
@@ -20,14 +20,22 @@ BEHIND = timedelta(hours=12)
 MOST = 50
 
 
-def my_day(reader: Reader, person: Person, at: datetime) -> dict[str, list[dict[str, Any]]]:
-    """{consilia, requests, signing, protocols}. `wait` is the code of what is waited for."""
+def my_day(reader: Reader, person: Person, at: datetime) -> dict[str, Any]:
+    """{consilia, requests, signing, late, readiness, protocols}. `wait` is the code of what is waited for."""
     return {
         "consilia": _consilia(reader, person, at),
         "requests": _requests(reader, person),
-        "signing": waiting_protocols(reader, person),
+        "signing": waiting_protocols(reader, person, at),
+        "late": late_signers(reader, person, at),
+        "readiness": _not_ready(reader, person, at),
         "protocols": _protocols(reader, person),
     }
+
+
+def _not_ready(reader: Reader, person: Person, at: datetime) -> dict[str, Any] | None:
+    """What to set right before one's next session; None when nothing is (SG-06)."""
+    found = own_readiness(reader, person, at)
+    return found if found["needed_at"] and found["state"] != "ready" else None
 
 
 def _consilia(reader: Reader, person: Person, at: datetime) -> list[dict[str, Any]]:

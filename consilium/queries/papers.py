@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
 
-from consilium.model import Paper, Protocol
+from consilium.errors import ConsiliumError
+from consilium.model import Consilium, Paper, Person, Protocol
 from consilium.queries.shown import moment
+from consilium.rules import papers
+from consilium.rules import protocol as rules
 from consilium.store import Reader
 from consilium.store.tables import protocols
 
@@ -36,10 +41,44 @@ def annulled_extract(reader: Reader, protocol: Protocol) -> Protocol | None:
     return None
 
 
+def rights(reader: Reader, protocol: Protocol, consilium: Consilium, person: Person) -> list[str]:
+    """Subset of extract, annul, replace, withdraw: what the commands of the same names would not refuse now."""
+    seat = consilium.seat_of(person.id)
+    if seat is None or not rules.may_edit(consilium, seat):
+        return []
+    made = made_from(reader, protocol.id)
+    granted: dict[str, Callable[[], object]] = {
+        "extract": lambda: papers.require_extractable(protocol, consilium.kind, made),
+        "replace": lambda: papers.require_replaceable(protocol, successor_of(reader, protocol.id)),
+        "withdraw": lambda: papers.require_withdrawable(protocol),
+    }
+    if rules.leads(consilium, seat):
+        granted["annul"] = lambda: papers.require_annullable(protocol, made, "?")
+    return [name for name, require in granted.items() if _passes(require)]
+
+
+def _passes(require: Callable[[], object]) -> bool:
+    try:
+        require()
+    except ConsiliumError:
+        return False
+    return True
+
+
+def state_of(protocol: Protocol) -> str:
+    """The word people read: the status, or that it was annulled."""
+    return state(str(protocol.status), protocol.annulled_at)
+
+
+def state(status: str, annulled_at: datetime | None) -> str:
+    """The same from a row's columns."""
+    return "annulled" if annulled_at else status
+
+
 def papers_of(reader: Reader, item_id: UUID) -> list[dict[str, Any]]:
     """Every paper of one agenda item from the first draft on, in time: what a timeline shows.
 
-    Lines are {id, paper, number, version, status, made_at, sealed_at, annulled_at, parent, replaces, replaced_by,
+    Lines are {id, paper, number, version, status, state, made_at, sealed_at, annulled_at, parent, replaces, replaced_by,
     annulled_by, reason, filing, registry_number}; ids are those of `protocols`.
     """
     table = protocols.c
@@ -70,6 +109,7 @@ def papers_of(reader: Reader, item_id: UUID) -> list[dict[str, Any]]:
             "number": row.number,
             "version": row.version,
             "status": str(row.status),
+            "state": state(str(row.status), row.annulled_at),
             "made_at": moment(row.created_at),
             "sealed_at": moment(row.sealed_at),
             "annulled_at": moment(row.annulled_at),

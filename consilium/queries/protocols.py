@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
@@ -18,23 +17,25 @@ from consilium.model import (
     Case,
     Consilium,
     DissentPaper,
+    Paper,
     Person,
     Protocol,
     ProtocolStatus,
     Signature,
     SignatureStatus,
 )
-from consilium.queries.directory import own_certificates
+from consilium.queries.papers import papers_of, rights, state_of
 from consilium.queries.protocol_facts import protocol_facts
 from consilium.queries.shown import moment, names_of
+from consilium.queries.turns import place_line, turn_line
 from consilium.rules import protocol as rules
-from consilium.rules import signing
+from consilium.rules import signing, turns
 from consilium.seal.errors import SignatureRefused
 from consilium.seal.names import ExpectedSigner
 from consilium.seal.reasons import sentence
 from consilium.seal.verify import verify
 from consilium.store import Reader
-from consilium.store.tables import dissent_papers, protocols, signatures
+from consilium.store.tables import protocols
 
 if TYPE_CHECKING:
     from consilium.parts import Parts
@@ -96,15 +97,22 @@ def protocol_page(
         reader, [one.person_id for one in protocol.signatures] + [one.person_id for one in protocol.dissents]
     )
     seat_of = {seat.id: seat for seat in consilium.seats}
+    body = reader.body(consilium.body_id) if consilium.body_id else None
     return {
         "id": str(protocol.id),
         "number": protocol.number,
+        "paper": str(protocol.paper),
         "status": str(protocol.status),
+        "state": state_of(protocol),
+        "reason": protocol.withdrawn_reason or protocol.annul_reason or protocol.reason,
+        "addressee": protocol.addressee,
+        "papers": papers_of(reader, protocol.item_id),
         "version": protocol.version,
         "created_at": moment(protocol.created_at),
         "digest": protocol.digest,
         "size": len(protocol.document),
         "frozen_at": moment(protocol.frozen_at),
+        "order": protocol.signing_order,
         "sealed_at": moment(protocol.sealed_at),
         "case": {"id": str(case.id), "number": case.number, "patient": case.patient.full_name},
         "consilium": {
@@ -114,7 +122,7 @@ def protocol_page(
             "status": str(consilium.status),
         },
         "item": str(item.id),
-        "can": allowed(protocol, consilium, person),
+        "can": [*allowed(protocol, consilium, person), *rights(reader, protocol, consilium, person)],
         "next": str(protocol.status)
         if protocol.status is not ProtocolStatus.SEALED
         else f"filing.{protocol.filing}",
@@ -125,6 +133,8 @@ def protocol_page(
                 "position": seat_of[one.seat_id].position,
                 "opened_at": moment(one.opened_at),
                 "check": _check(reader, parts, one, protocol.document, person.language, at),
+                **turn_line(protocol, one, names, at),
+                **place_line(protocol, consilium, item, body, one, person, at),
             }
             for one in sorted(rows, key=lambda one: one.order)
         ],
@@ -151,7 +161,9 @@ def protocol_status(reader: Reader, person: Person, protocol_id: UUID) -> dict[s
     return {
         "id": str(protocol.id),
         "number": protocol.number,
+        "paper": str(protocol.paper),
         "status": str(protocol.status),
+        "annulled_at": moment(protocol.annulled_at),
         "version": protocol.version,
         "digest": protocol.digest,
         "filing": str(protocol.filing),
@@ -172,13 +184,15 @@ def allowed(protocol: Protocol, consilium: Consilium, person: Person) -> list[st
         "coordinator",
     }.isdisjoint(person.duties)
     rights = {
-        "sign": bool(mine),
+        "sign": any(not turns.ahead_of(protocol, one) for one in mine),
         "decline": any(isinstance(one, Signature) for one in mine),
         "edit": edits and drafting,
         "freeze": edits and drafting,
-        "reopen": edits and (under_way or protocol.status is ProtocolStatus.SEALING),
+        "reopen": edits
+        and protocol.paper is Paper.PROTOCOL
+        and (under_way or protocol.status is ProtocolStatus.SEALING),
         "release": under_way and seat is not None and edits and rules.leads(consilium, seat),
-        "file_again": registers and protocol.filing in {"rejected", "dead"},
+        "file_again": registers and protocol.annulled_at is None and protocol.filing in {"rejected", "dead"},
     }
     return [name for name, granted in rights.items() if granted]
 
@@ -247,7 +261,7 @@ def my_papers(protocol: Protocol, consilium: Consilium, person: Person) -> list[
 def _fallen(protocol: Protocol, names: dict[UUID | None, str]) -> list[dict[str, Any]]:
     """Earlier versions: how many had signed, and who declined with which reason."""
     lines: list[dict[str, Any]] = []
-    for version in range(1, protocol.version):
+    for version in sorted({one.version for one in protocol.signatures if one.version < protocol.version}):
         rows = [one for one in protocol.signatures if one.version == version]
         declined = next((one for one in rows if one.status is SignatureStatus.DECLINED), None)
         lines.append(
@@ -289,68 +303,3 @@ def draft_facts(reader: Reader, person: Person, protocol_id: UUID, at: datetime)
     protocol, consilium, _, case = seen_protocol(reader, person, protocol_id)
     prose = drafts.texts(update for _, update in reader.draft_updates(protocol.id))
     return protocol_facts(reader, protocol, consilium, case, prose, at)
-
-
-def signing_desk(
-    reader: Reader, person: Person, chosen: UUID | None, at: datetime, parts: Parts | None = None
-) -> dict[str, Any]:
-    """{rows, view, dissents, certificates}: what waits for this signature, oldest first, and one of it.
-
-    `chosen` may also be a protocol that no longer waits: its page says what became of it.
-    """
-    rows = waiting_protocols(reader, person)
-    shown = chosen or (UUID(rows[0]["id"]) if rows else None)
-    view = protocol_page(reader, person, shown, at, parts) if shown else None
-    return {
-        "rows": rows,
-        "view": view,
-        "dissents": [one for one in view["my_dissents"] if one["status"] == "awaited"] if view else [],
-        "certificates": own_certificates(reader, person, at),
-    }
-
-
-def waiting_protocols(reader: Reader, person: Person) -> list[dict[str, Any]]:
-    """Protocols that wait for this person's signature, oldest first (SG-07)."""
-    found = reader.all(
-        Protocol, protocols.c.id.in_(_waiting_ids(reader, person)), order=(protocols.c.frozen_at,)
-    )
-    return [_desk_line(one, person) for one in found]
-
-
-def _waiting_ids(reader: Reader, person: Person) -> list[UUID]:
-    ids: set[UUID] = set()
-    for table in (signatures, dissent_papers):
-        query = (
-            sa.select(protocols.c.id)
-            .join(table, table.c.protocol_id == protocols.c.id)
-            .where(
-                protocols.c.status == str(ProtocolStatus.SIGNING),
-                table.c.version == protocols.c.version,
-                table.c.person_id == person.id,
-                table.c.status == str(SignatureStatus.AWAITED),
-            )
-        )
-        ids |= set(reader.connection.execute(query).scalars())
-    return list(ids)
-
-
-def _desk_line(protocol: Protocol, person: Person) -> dict[str, Any]:
-    rows = protocol.current_signatures()
-    mine = next((one for one in rows if one.person_id == person.id), None)
-    papers = [one for one in protocol.current_dissents() if one.person_id == person.id]
-    return {
-        "id": str(protocol.id),
-        "number": protocol.number,
-        "version": protocol.version,
-        "digest": protocol.digest,
-        "role": mine.role if mine else "",
-        "opened_at": moment(mine.opened_at) if mine else None,
-        "frozen_at": moment(protocol.frozen_at),
-        "signed": _signed(rows),
-        "total": len(rows),
-        "dissents": len(papers),
-    }
-
-
-def _signed(rows: Iterable[Signature]) -> int:
-    return sum(one.status is SignatureStatus.SIGNED for one in rows)

@@ -9,7 +9,7 @@ import pytest
 from consilium import commands as c
 from consilium import sealing
 from consilium.errors import NotFound
-from consilium.queries import cases, consilia, day, directory, protocols
+from consilium.queries import cases, consilia, day, directory, protocols, signing
 from tests.people import World
 
 ALL = ("deputy", "secretary", "member1", "ivanova")
@@ -191,10 +191,10 @@ def test_every_signature_is_verified_anew_for_the_page(shared: World, protocol):
 
 def test_the_signing_desk_shows_ones_own_opinion_to_sign(shared: World):
     frozen = shared.frozen(*ALL, dissent_by="deputy")
-    desk = ask(shared, "deputy", protocols.signing_desk, frozen.id, shared.now)
+    desk = ask(shared, "deputy", signing.signing_desk, frozen.id, shared.now)
     assert [one["text"] for one in desk["dissents"]] == ["Считаю операцию преждевременной."]
     assert desk["view"]["id"] == str(frozen.id)
-    assert ask(shared, "member1", protocols.signing_desk, frozen.id, shared.now)["dissents"] == []
+    assert ask(shared, "member1", signing.signing_desk, frozen.id, shared.now)["dissents"] == []
 
 
 def test_the_plan_of_a_consilium_offers_people_of_both_organisations(shared: World):

@@ -9,7 +9,7 @@ from uuid import UUID
 from aiohttp import web
 
 from consilium import clock
-from consilium.queries import consilia
+from consilium.queries import consilia, signing
 from consilium.rules import kinds
 from web.i18n import ZONE, Texts
 from web.pages.asking import ask
@@ -49,6 +49,7 @@ async def one(request: web.Request) -> web.StreamResponse:
     view = await ask(request, consilia.consilium_page, identifier(request), clock.now())
     values = {
         "view": view,
+        "ready": await ask(request, signing.board_readiness, identifier(request), clock.now()),
         "rules": meeting_rules(t, view["kind"]),
         "local_time": t.form_moment(view["scheduled_at"]),
     }

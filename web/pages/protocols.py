@@ -1,4 +1,4 @@
-"""The protocol as it is read, and the signing desk."""
+"""The protocol as it is read."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from consilium.queries import protocols
 from consilium.seal.package import read_package
 from web.i18n import Texts
 from web.pages.asking import ask
+from web.pages.papers import family
 from web.pages.told import filing_told
 from web.render import page
 from web.site import identifier, site, texts_of
@@ -25,8 +26,9 @@ async def one(request: web.Request) -> web.StreamResponse:
     view = await _view(request, identifier(request))
     values = {
         "view": view,
-        "document": await _document(request, view),
+        "document": await document_of(request, view),
         "draft": _draft(t, view),
+        "family": family(view["papers"]),
         "next": _next(t, view),
         "filing": filing_told(t, view["filing"]),
         "verify": await _instructions(request, view),
@@ -34,32 +36,12 @@ async def one(request: web.Request) -> web.StreamResponse:
     return page(request, "pages/protocol.html", values)
 
 
-async def desk(request: web.Request) -> web.StreamResponse:
-    """Today's protocols on the left, one document at a time, its digest and signers, one button."""
-    t = texts_of(request)
-    parts = site(request).service.parts
-    found = await ask(request, protocols.signing_desk, _chosen(request), clock.now(), parts)
-    view = found["view"]
-    values = {
-        "desk": found["rows"],
-        "view": view,
-        "next": _next(t, view) if view else "",
-        "document": await _document(request, view) if view else "",
-        "dissents": found["dissents"],
-        "certificates": [
-            {"sha256": one["sha256"], "until": one["not_after"], "state": one["state"]}
-            for one in found["certificates"]
-        ],
-    }
-    return page(request, "pages/signing.html", values)
-
-
 async def _view(request: web.Request, protocol: UUID) -> dict[str, Any]:
     parts = site(request).service.parts
     return await ask(request, protocols.protocol_page, protocol, clock.now(), parts)
 
 
-async def _document(request: web.Request, view: dict[str, Any]) -> Markup:
+async def document_of(request: web.Request, view: dict[str, Any]) -> Markup:
     """The reading view made from the frozen bytes; escaped by `documents.view`."""
     if not view["digest"]:
         return Markup()
@@ -76,14 +58,7 @@ def _draft(t: Texts, view: dict[str, Any]) -> list[dict[str, str]]:
 def _next(t: Texts, view: dict[str, Any]) -> str:
     waiting = [*view["signatures"], *view["dissents"]]
     count = sum(one["status"] == "awaited" for one in waiting)
-    return t(f"protocol.next.{view['status']}", count=count)
-
-
-def _chosen(request: web.Request) -> UUID | None:
-    try:
-        return UUID(request.query["protocol"]) if request.query.get("protocol") else None
-    except ValueError:
-        raise web.HTTPNotFound from None
+    return t(f"protocol.next.{view['state']}", count=count)
 
 
 async def _instructions(request: web.Request, view: dict[str, Any]) -> str:

@@ -46,6 +46,8 @@ async function establish(): Promise<void> {
       name: value("#body-name"),
       order_number: value("#body-order"),
       order_date: value("#body-date"),
+      signing_order: value("#body-signing"),
+      signing_days: Number(value("#body-days")) || 0,
       members: members(),
     });
     location.reload();
