@@ -23,11 +23,12 @@ PERMISSIONS = (
 # Routes anybody may ask without a session; everything else is for signed-in people. A socket proves itself by
 # its single-use ticket (signaling/server.py), which only a session gets.
 PUBLIC = frozenset(
-    {"/sign-in", "/api/session.begin", "/health", "/metrics", "/authority/crl", "/registry/callback", "/favicon.ico",
-     "/registry/documents/{local_uid}", "/check/{id}", "/static", "/socket.io/"}
+    {"/sign-in", "/api/session.begin", "/health", "/metrics", "/authority/crl", "/registry/callback", "/registry/soap",
+     "/favicon.ico", "/registry/documents/{local_uid}", "/check/{id}", "/static", "/socket.io/"}
 )  # fmt: skip
 # Machines authenticate these by HMAC over the body; there is no browser and no cookie.
-MACHINES = frozenset({"/registry/callback"})
+MACHINES = frozenset({"/registry/callback", "/registry/soap"})
+DOORS = MACHINES | {"/registry/documents/{local_uid}"}
 
 
 def policy(origin: str) -> str:
@@ -64,7 +65,9 @@ async def admission(request: web.Request, handler: Any) -> web.StreamResponse:
     """Limits, origin, session: in this order, the cheapest first."""
     pattern = route_pattern(request)
     who = request.remote or "unknown"
-    if pattern != "/static":
+    if pattern in DOORS:
+        site(request).limits.take("machine", who, limits.MACHINES)
+    elif pattern != "/static":
         site(request).limits.take("page", who, limits.PAGES)
     if request.method not in SAFE and pattern not in MACHINES:
         check_origin(request)

@@ -278,6 +278,5 @@ OURS: dict[str, Advice] = {
     "signer_not_in_document": _FORMAT,
     "not_filed": _FORMAT,
 }
-OURS["registry_redirect"] = OURS["registry_answer_too_large"] = OURS["registry_address"] = OURS[
-    "registry_broken"
-]
+for _code in ("redirect", "answer_too_large", "address", "fault", "profile"):
+    OURS[f"registry_{_code}"] = OURS["registry_broken"]

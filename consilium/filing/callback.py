@@ -15,6 +15,7 @@ from uuid import UUID
 import msgspec
 
 from consilium.filing import wire
+from consilium.filing.messages import RegisterDocumentResult
 from consilium.filing.port import Registered, Rejected
 from consilium.filing.wire import WireError
 
@@ -47,6 +48,12 @@ def parse_callback(
         message = msgspec.json.decode(body, type=wire.Callback)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise WireError("The answer is not of the agreed shape.", "wire_malformed") from error
+    answer = outcome(message.status, message.registry_item, message.errors)
+    return CallbackResult(local_uid=message.local_uid, message_id=message.relates_to_message, answer=answer)
+
+
+def result_of(message: RegisterDocumentResult) -> CallbackResult:
+    """The same from РЭМД's own message. Raises WireError("wire_malformed")."""
     answer = outcome(message.status, message.registry_item, message.errors)
     return CallbackResult(local_uid=message.local_uid, message_id=message.relates_to_message, answer=answer)
 

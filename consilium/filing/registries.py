@@ -8,10 +8,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from uuid import UUID
 
-from consilium.filing import wire
+from consilium.filing import profile, wire
 from consilium.filing.line import LineSettings
 from consilium.filing.plain import Plain
 from consilium.filing.port import Registry
+from consilium.filing.proxy import Proxy
+from consilium.filing.remd import Remd
 from consilium.settings import Settings
 
 Documents = Callable[[UUID], bytes]
@@ -24,7 +26,14 @@ def registry_of(settings: Settings, documents: Documents) -> Registry | None:
     if address is None:
         return None
     line = LineSettings(base_url=address, proof=proof_of(settings), allowed_bases=(address,))
-    return Plain(line)
+    shapes = profile.load(settings.registry_profile)
+    match settings.registry_protocol:
+        case "remd":
+            return Remd(line, shapes, f"{settings.public_origin}/registry/soap")
+        case "proxy":
+            return Proxy(line, shapes, documents)
+        case "plain":
+            return Plain(line)
 
 
 def proof_of(settings: Settings) -> wire.Proof:

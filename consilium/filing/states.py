@@ -35,6 +35,9 @@ LOST_AFTER = timedelta(days=15)  # callbacks arrive up to about ten days late (r
 REGISTERING_LIMIT = timedelta(minutes=5)  # a worker that died after "registering" is not waited for longer
 BROKEN_LIMIT = 5
 NOT_SET = "registry_not_set"
+KNOWN_THERE = "NOT_UNIQUE_PROVIDED_ID"
+"""What a registry without idempotency keys says to a document that came through before: it is asked, not told."""
+KNOWN_LIMIT = 10
 
 
 class Status(StrEnum):
@@ -186,10 +189,29 @@ def answered(
 def _rejected(
     state: FilingState, errors: tuple[RegistryError, ...], at: datetime, jitter: float
 ) -> FilingState:
+    if {one.code for one in errors} == {KNOWN_THERE}:
+        return _known_there(state, errors, at, jitter)
     if remedy_of_all(errors) is Remedy.RETRY and at - state.queued_at <= LOST_AFTER:
         when = at + back_off(state.attempts, jitter)
         return replace(state, status=Status.QUEUED, errors=errors, reason=errors[0].code, next_try=when)
     return replace(state, status=Status.REJECTED, errors=errors, reason=errors[0].code, next_try=None)
+
+
+def _known_there(
+    state: FilingState, errors: tuple[RegistryError, ...], at: datetime, jitter: float
+) -> FilingState:
+    """It came through before and its number has not reached us: ask, up to a limit, then somebody must look."""
+    times = state.asked + 1 if state.reason == KNOWN_THERE else 0
+    if times >= KNOWN_LIMIT:
+        return replace(state, status=Status.REJECTED, errors=errors, next_try=None)
+    return replace(
+        state,
+        status=Status.WAITING,
+        errors=errors,
+        reason=KNOWN_THERE,
+        asked=times,
+        next_try=at + back_off(times, jitter, ASK_FIRST),
+    )
 
 
 def asked(
@@ -198,10 +220,15 @@ def asked(
     """What the registry said when its callback was overdue; None: it knows nothing, so register again."""
     if state.status is not Status.WAITING:
         return state
-    if isinstance(found, Registered | Rejected):
+    if isinstance(found, Registered):
         return answered(state, found, state.message_id, at, jitter)
+    if isinstance(found, Rejected):
+        # Its word of now: it counts even when it is about a message that was answered before.
+        return _rejected(replace(state, answered=state.message_id, message_id=""), found.errors, at, jitter)
     if at - state.queued_at > LOST_AFTER:
         return _dead(state, "registry_silent")
+    if state.reason == KNOWN_THERE:
+        return _known_there(state, state.errors, at, jitter)
     if found is None:
         return replace(state, status=Status.QUEUED, message_id="", next_try=at, reason="registry_forgot")
     pause = back_off(state.asked + 1, jitter, ASK_FIRST)

@@ -58,12 +58,12 @@ class Code(msgspec.Struct, frozen=True):
     code: Short
 
 
-class PatientDto(msgspec.Struct, frozen=True, rename="camel"):
+class PatientDto(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
     surname: Name
     name: Name
     patr_name: Name
     snils: Annotated[str, msgspec.Meta(pattern="^([0-9]{11})?$")]
-    birth_date: date | None
+    birth_date: date | None = None
     sex: Short
     local_id: Short
 

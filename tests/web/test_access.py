@@ -59,6 +59,8 @@ ROUTE_TABLE: dict[tuple[str, str], tuple[int, ...]] = {
     ("GET", "/api/protocol.document/{id}"): (401, 404, 404, 200, 200, 200, 200, 404, 404, 200),
     ("GET", "/api/protocol.status/{id}"): (401, 404, 404, 200, 200, 200, 200, 404, 404, 200),
     ("GET", "/api/dissent.document/{id}/{dissent}"): (401, 404, 404, 200, 200, 200, 200, 404, 404, 200),
+    ("POST", "/api/protocol.check"): (401, 404, 404, 200, 200, 200, 200, 404, 404, 200),
+    ("GET", "/api/nsi/{dictionary}"): (401, 200, 200, 200, 200, 200, 200, 200, 200, 200),
     ("POST", "/api/{name}"): (401, 422, 422, 422, 422, 422, 422, 422, 422, 422),
     ("GET", "/files/{case}/{document}"): (401, 404, 404, 200, 200, 200, 200, 403, 404, 200),
     ("GET", "/recordings/{id}/{segment}"): (303, 404, 404, 403, 404, 404, 403, 403, 404, 404),
@@ -67,6 +69,7 @@ ROUTE_TABLE: dict[tuple[str, str], tuple[int, ...]] = {
     ("GET", "/health"): (503, 503, 503, 503, 503, 503, 503, 503, 503, 503),
     ("GET", "/metrics"): (200, 200, 200, 200, 200, 200, 200, 200, 200, 200),
     ("POST", "/registry/callback"): (403, 403, 403, 403, 403, 403, 403, 403, 403, 403),
+    ("POST", "/registry/soap"): (404, 404, 404, 404, 404, 404, 404, 404, 404, 404),
     ("GET", "/registry/documents/{local_uid}"): (403, 403, 403, 403, 403, 403, 403, 403, 403, 403),
     ("GET", "/authority/crl"): (200, 200, 200, 200, 200, 200, 200, 200, 200, 200),
     ("GET", "/favicon.ico"): (301, 301, 301, 301, 301, 301, 301, 301, 301, 301),
@@ -180,6 +183,7 @@ def address(path: str, ids: Ids) -> str:
         "{segment}": uuid4(),
         "{local_uid}": uuid4(),
         "{name}": "no.such",
+        "{dictionary}": "11.1040",
     }
     for place, value in places.items():
         path = path.replace(place, str(value))
@@ -193,13 +197,15 @@ async def ask(visitor: Visitor, method: str, path: str, ids: Ids) -> ClientRespo
         query = f"?request={ids.case}&title=x&kind=other"
         headers = {"Origin": ORIGIN, "X-Consilium": "1"}
         return await visitor.http.post(path + query, data=b"text", headers=headers, cookies=visitor.cookies)
-    if path == "/registry/callback":
+    if path.startswith("/registry/"):
         return await visitor.http.post(path, data=b"{}", cookies=visitor.cookies)
     fields: dict[str, Any] = (
         {"login": "nobody", "password": "wrong"} if path.endswith("session.begin") else {}
     )
     if path == "/api/room.ticket":
         fields = {"consilium": str(ids.consilium)}
+    if path == "/api/protocol.check":
+        fields = {"protocol": str(ids.protocol)}
     return await visitor.post(address(path, ids).removeprefix("/api/"), **fields)
 
 

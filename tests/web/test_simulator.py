@@ -11,7 +11,7 @@ import signal
 import socket
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import UUID, uuid4
 
@@ -38,7 +38,16 @@ from consilium.filing.port import (
     Rejected,
 )
 from consilium.filing.states import Status
-from tests.consilium.filing.filings import PROOF, SECRET, document, filing, personal, signature
+from tests.consilium.filing.filings import (
+    PROOF,
+    SECRET,
+    Holder,
+    document,
+    filing,
+    holder,
+    personal,
+    signature,
+)
 from web.simulator.archive import Archive
 from web.simulator.modes import Mode, UnknownModeError, parse_mode
 from web.simulator.server import DESK, SimulatorSettings, create_app
@@ -187,7 +196,7 @@ def forged(one: Filing) -> Filing:
 
 
 def repeated(one: Filing) -> Filing:
-    good = signature(document(one.local_uid))
+    good = signature(document(one.local_uid), "p1")
     return with_signatures(one, good, good)
 
 
@@ -199,13 +208,54 @@ def other_checksum(one: Filing) -> Filing:
     )
 
 
+def held_by(**changes: object) -> Callable[[Filing], Filing]:
+    """The first signer's certificate is another than it should be."""
+
+    def spoil(one: Filing) -> Filing:
+        return with_signatures(one, signature(document(one.local_uid), holder("p1", **changes)))
+
+    return spoil
+
+
+def signer(**changes: object) -> Callable[[Filing], Filing]:
+    """The request says something else about the first signer; his certificate agrees with the request."""
+
+    def spoil(one: Filing) -> Filing:
+        first = one.personal_signatures[0]
+        said = dataclasses.replace(first.signer, **changes)
+        given = " ".join(part for part in (said.given, said.patronymic) if part)
+        owner = Holder("p1", said.surname, given, wire.digits(said.snils))
+        cms = signature(document(one.local_uid), owner)
+        return dataclasses.replace(
+            one, personal_signatures=(dataclasses.replace(first, signer=said, data=cms),)
+        )
+
+    return spoil
+
+
+def patient(**changes: object) -> Callable[[Filing], Filing]:
+    return lambda one: dataclasses.replace(one, patient=dataclasses.replace(one.patient, **changes))
+
+
+def sealed_first(one: Filing) -> Filing:
+    """The organisation signed, and the doctor a good while later."""
+    data = document(one.local_uid)
+    late = personal(data, "p1")
+    seal = one.organisation_signature
+    assert seal is not None
+    early = signature(data, moment=now() - timedelta(minutes=1))
+    return dataclasses.replace(
+        one, personal_signatures=(late,), organisation_signature=dataclasses.replace(seal, data=early)
+    )
+
+
 REJECTED: dict[str, tuple[Callable[[Filing], Filing], list[str]]] = {
     "signature over another document": (another_document, ["DIGEST_MISMATCH"]),
     "two signers in one container": (two_in_one, ["MULTIPLE_SIGNERS"]),
     "content inside the container": (with_content, ["WRONG_SIGNATURE_FORMAT"]),
     "no container at all": (garbage, ["SIGNATURE_DECODING_ERROR"]),
     "forged signature": (forged, ["SIGNATURE_VERIFICATION_ERROR"]),
-    "the same signature twice": (repeated, ["SIGNATURE_DUPLICATION"]),
+    "the same signature twice": (repeated, ["SIGNATURE_DUPLICATION", "VALUE_MISMATCH_METADATA_AND_CERTIFICATE"]),
     "checksums that differ": (other_checksum, ["INCONSISTENT_DIGESTS", "DIGEST_MISMATCH"]),
     "no signatures": (with_signatures, ["NO_SIGNATURE"]),
     "no organisation's signature": (
@@ -214,6 +264,34 @@ REJECTED: dict[str, tuple[Callable[[Filing], Filing], list[str]]] = {
     "unknown kind": (lambda one: dataclasses.replace(one, kind_code="87"), ["OBJECT_NOT_FOUND"]),
     "made tomorrow": (
         lambda one: dataclasses.replace(one, created_at=now() + timedelta(days=1)), ["WRONG_CREATION_DATE"],
+    ),
+    "signed under another name": (held_by(surname="Другова"), ["VALUE_MISMATCH_METADATA_AND_CERTIFICATE"]),
+    "signed under another number": (held_by(snils="00000000000"), ["VALUE_MISMATCH_METADATA_AND_CERTIFICATE"]),
+    "a certificate that names no person": (
+        held_by(surname="", given="", snils=""), ["VALUE_MISMATCH_METADATA_AND_CERTIFICATE"],
+    ),
+    "a certificate that had ended": (
+        held_by(days=(9, -1)), ["DOC_DATE_MISMATCH_CERT_NOT_AFTER", "PERSONAL_SIG_CERT_NOT_ACTUAL_ON_CHECK_DT"],
+    ),
+    "a certificate that has not begun": (held_by(days=(-1, 9)), ["DOC_DATE_MISMATCH_CERT_NOT_BEFORE"]),
+    "a key that is not for signing": (held_by(signs=False), ["INVALID_CERT_KEY_USAGE"]),
+    "another surname than in the document": (signer(surname="Другова"), ["INVALID_DOCTOR_FAMILY"]),
+    "another name than in the document": (signer(given="Олег"), ["INVALID_DOCTOR_NAME"]),
+    "another patronymic than in the document": (signer(patronymic="Олеговна"), ["INVALID_DOCTOR_PATRONYMIC"]),
+    "another number than in the document": (signer(snils="00000000000"), ["INVALID_DOCTOR_SNILS"]),
+    "a signer the document does not name": (
+        signer(local_id="stranger"), ["LEGAL_AUTHENTICATOR_NOT_FOUND", "INVALID_DOCTOR_INFO"],
+    ),
+    "a signer without a post": (signer(post_code=""), ["VALIDATION_ERROR"]),
+    "the organisation before the doctor": (sealed_first, ["VALIDATION_ERROR"]),
+    "patient without a surname": (patient(surname=""), ["PATIENT_SURNAME_NOT_FOUND"]),
+    "patient without a name": (patient(given=""), ["PATIENT_NAME_NOT_FOUND"]),
+    "made before the kind was": (
+        lambda one: dataclasses.replace(one, created_at=datetime(2020, 1, 1, tzinfo=UTC)),
+        ["NO_DOCUMENT_KIND_ON_DATE"],
+    ),
+    "a predecessor nobody knows": (
+        lambda one: dataclasses.replace(one, replaces=uuid4()), ["REGISTRY_ITEM_NOT_FOUND"],
     ),
     "patient without a number": (
         lambda one: dataclasses.replace(one, patient=dataclasses.replace(one.patient, snils="")), ["NO_SNILS"],
@@ -323,7 +401,7 @@ async def test_a_request_that_is_no_registration_is_refused(start: Start) -> Non
 
 
 @pytest.mark.parametrize(
-    "text", ["", "nonsense", "error", "error:5", "slow:X", "ok:1", "down:A", "error:lower"]
+    "text", ["", "unheard", "error", "error:5", "slow:X", "ok:1", "down:A", "error:lower"]
 )
 def test_an_unknown_behaviour_is_refused(text: str) -> None:
     with pytest.raises(UnknownModeError):
@@ -426,11 +504,25 @@ async def test_a_registration_taken_before_a_crash_is_examined_after_it(
     start: Start, product: Product, tmp_path: Path
 ) -> None:
     one = product.file()
-    archive = Archive(tmp_path / "registry" / "registry.sqlite3")
+    archive = Archive(tmp_path / "registry" / "filings.sqlite3")
     archive.receive(wire.registration(one), now())
     archive.close()
     await start()
     assert isinstance((await product.answer()).answer, Registered)
+
+
+async def test_a_new_version_takes_the_place_of_the_old_one_once(start: Start, product: Product) -> None:
+    registry = await start()
+    first = product.file()
+    await registry.register(first)
+    await product.answer()
+    second = product.file(replaces=first.local_uid)
+    await registry.register(second)
+    assert isinstance((await product.answer()).answer, Registered)
+    third = product.file(replaces=first.local_uid)
+    await registry.register(third)
+    assert codes((await product.answer()).answer) == ["NOT_UNIQUE_ASSOCIATION"]
+    assert registry.app[DESK].archive.find(second.idempotency_key).status == "accepted"
 
 
 # Behaviours, seen through the product's own state machine

@@ -15,7 +15,9 @@ from pathlib import Path
 from aiohttp import web
 
 from consilium.filing import wire
-from web.simulator.modes import UnknownModeError, parse_mode
+from consilium.filing.port import FilingError
+from consilium.filing.profile import load
+from web.simulator.modes import NAMES, UnknownModeError, parse_mode
 from web.simulator.server import SimulatorSettings, create_app
 
 LOG = logging.getLogger(__name__)
@@ -35,9 +37,7 @@ def main(arguments: list[str] | None = None) -> int:
         default=[],
         help="base address documents may be pulled from and answers sent to; may be repeated",
     )
-    parser.add_argument(
-        "--mode", default="ok", help="ok slow[:S] error:CODE refuse:CODE twice garbage silent down"
-    )
+    parser.add_argument("--mode", default="ok", help="; ".join(NAMES))
     parser.add_argument(
         "--own-signers-only", action="store_true", help="refuse signers of other organisations"
     )
@@ -49,6 +49,10 @@ def main(arguments: list[str] | None = None) -> int:
         mode = parse_mode(options.mode)
     except UnknownModeError as unknown:
         parser.error(str(unknown))
+    try:
+        profile = load(Path(named) if (named := os.environ.get("CONSILIUM_REGISTRY_PROFILE")) else None)
+    except FilingError as refused:
+        parser.error(refused.message)
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s %(message)s")
     settings = SimulatorSettings(
         data_dir=options.data,
@@ -56,6 +60,8 @@ def main(arguments: list[str] | None = None) -> int:
         product_bases=tuple(options.product or ["http://127.0.0.1:8080"]),
         mode=mode,
         own_signers_only=options.own_signers_only,
+        token=os.environ.get("CONSILIUM_REGISTRY_TOKEN", ""),
+        profile=profile,
     )
     web.run_app(
         create_app(settings),

@@ -1,38 +1,51 @@
-"""What the registry checks before it accepts: the cheap part of РЭМД's own list (НСИ 99.2.305).
+"""What the registry checks before it accepts: what РЭМД is known to check (НСИ 99.2.305), as far as bytes can tell.
 
-Everything here is about bytes and structure. Chains, revocation, ФРМР and ФРМО are not simulated.
+Metadata, ties between documents, and the document with what it says of its signers; `signatures.py` looks into the
+containers. Chains, revocation, ФРМР, ФРМО and the rules of roles (99.2.42 is not published) are not simulated.
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
+from typing import NamedTuple
 
-from asn1crypto import cms, core
-from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
-from cryptography.x509 import load_der_x509_certificate
 from lxml import etree
 
-from consilium.filing.wire import ErrorDto, Registration, SignatureDto
+from consilium.filing.wire import REPLACES, ErrorDto, PersonalSignatureDto, Registration
+from web.simulator.archive import Archive
+from web.simulator.signatures import Facts, error, signature_errors
 
-# Codes of 11.1520 this registry takes: consilium, oncological consilium, telemedicine consultation. A table of its own,
-# so that a mistake in the product's cannot hide here.
-KINDS = frozenset({"307", "190", "40"})
-SNILS_KINDS = frozenset({"190"})  # "обязательны с указанием СНИЛС" in 11.1520
+SNILS_ROOT = "1.2.643.100.3"
 CLOCK_SLACK = timedelta(minutes=5)
-_HASHES: dict[str, hashes.HashAlgorithm] = {
-    "sha256": hashes.SHA256(),
-    "sha384": hashes.SHA384(),
-    "sha512": hashes.SHA512(),
+
+
+class Kind(NamedTuple):
+    """A row of 11.1520: from which day to which, whether the patient's СНИЛС and the organisation's signature must be."""
+
+    starts: date
+    ends: date | None = None
+    snils: bool = False
+    seal: bool = True
+
+
+# A table of its own, so that a mistake in the product's cannot hide here. Days: regulation 4.1.
+KINDS: dict[str, Kind] = {
+    "307": Kind(date(2025, 11, 17)),
+    "190": Kind(date(2023, 8, 14), snils=True),
+    "40": Kind(date(2019, 11, 30)),
+    "160": Kind(date(2023, 8, 28), snils=True),
+    "99": Kind(date(2021, 11, 4), snils=True),
+    "158": Kind(date(2023, 8, 28), snils=True),
+    "312": Kind(date(2025, 11, 17), snils=True),
+    "334": Kind(date(2026, 8, 10), snils=True),
+    "85": Kind(date(2021, 1, 1)),
+    "185": Kind(date(2023, 8, 14)),
+    "206": Kind(date(2023, 12, 1)),
+    "255": Kind(date(2024, 7, 23)),
+    "311": Kind(date(2026, 4, 10)),
 }
-
-
-def error(code: str, number: int, message: str) -> ErrorDto:
-    """One coded error."""
-    return ErrorDto(code=code, number=number, message=message)
 
 
 def metadata_errors(one: Registration, at: datetime, *, own_signers_only: bool) -> list[ErrorDto]:
@@ -41,22 +54,56 @@ def metadata_errors(one: Registration, at: datetime, *, own_signers_only: bool) 
 
 
 def _metadata(one: Registration, at: datetime, *, own_signers_only: bool) -> Iterator[ErrorDto]:
-    if one.kind.code not in KINDS:
+    kind = KINDS.get(one.kind.code)
+    day = one.creation_date_time.date()
+    if kind is None:
         yield error("OBJECT_NOT_FOUND", 26, f"Вид документа {one.kind.code} не найден")
+    elif day < kind.starts or (kind.ends and day >= kind.ends):
+        yield error("NO_DOCUMENT_KIND_ON_DATE", 17, "Дата создания документа вне периода вида")
     if one.creation_date_time > at + CLOCK_SLACK:
         yield error("WRONG_CREATION_DATE", 47, "Дата создания документа больше даты регистрации")
     if not one.personal_signatures:
         yield error("NO_SIGNATURE", 21, "Отсутствуют подписи документа")
-    if one.org_signature is None:
+    if one.org_signature is None and (kind is None or kind.seal):
         yield error("ORG_SIGNATURE_OCCURRENCE_MISMATCH", 28, "Отсутствует подпись организации")
-    if one.kind.code in SNILS_KINDS and not one.patient.snils:
+    yield from _patient(one, snils=kind is not None and kind.snils)
+    yield from _signers(one, own_signers_only=own_signers_only)
+
+
+def _patient(one: Registration, *, snils: bool) -> Iterator[ErrorDto]:
+    if snils and not one.patient.snils:
         yield error("NO_SNILS", 22, "Для вида документа обязателен СНИЛС пациента")
-    foreign = [s for s in one.personal_signatures if s.signer.organization != one.organization]
-    if own_signers_only and foreign:
+    if not one.patient.surname:
+        yield error("PATIENT_SURNAME_NOT_FOUND", 99, "Фамилия пациента обязательна")
+    if not one.patient.name:
+        yield error("PATIENT_NAME_NOT_FOUND", 98, "Имя пациента обязательно")
+
+
+def _signers(one: Registration, *, own_signers_only: bool) -> Iterator[ErrorDto]:
+    signers = [personal.signer for personal in one.personal_signatures]
+    if any(not signer.role.code or not signer.position.code for signer in signers):
+        yield error("VALIDATION_ERROR", 49, "У подписанта нет роли или должности")
+    if own_signers_only and any(signer.organization != one.organization for signer in signers):
         yield error("SIGNER_ORG_MISMATCH", 43, "Организация подписанта отлична от регистрирующей")
 
 
-def document_errors(one: Registration, document: bytes) -> list[ErrorDto]:
+def tie_errors(one: Registration, archive: Archive) -> list[ErrorDto]:
+    """What is wrong with the documents this one is tied to."""
+    found = []
+    for tie in one.associations:
+        target = archive.by_local_uid(str(tie.target))
+        if tie.type != REPLACES:
+            found.append(error("OBJECT_NOT_FOUND", 26, f"Тип связи {tie.type} не найден"))
+        elif target is None or target.status != "accepted":
+            found.append(error("REGISTRY_ITEM_NOT_FOUND", 37, "Прежняя версия не зарегистрирована"))
+        elif target.registration.organization != one.organization:
+            found.append(error("CAN_NOT_ASSOCIATE", 3, "Прежняя версия другой организации"))
+        elif (later := archive.successor(str(tie.target))) and later.key != one.idempotency_key:
+            found.append(error("NOT_UNIQUE_ASSOCIATION", 24, "Прежнюю версию уже сменила другая"))
+    return found
+
+
+def document_errors(one: Registration, document: bytes, received: datetime, at: datetime) -> list[ErrorDto]:
     """What is wrong with the document and its signatures, once the bytes are here."""
     found = list(_digests(one, document))
     signatures = [personal.signature for personal in one.personal_signatures]
@@ -64,8 +111,17 @@ def document_errors(one: Registration, document: bytes) -> list[ErrorDto]:
         signatures.append(one.org_signature)
     if len({signature.data for signature in signatures}) != len(signatures):
         found.append(error("SIGNATURE_DUPLICATION", 51, "Дублирование подписи"))
-    for signature in signatures:
-        found += signature_errors(signature, document)
+    facts = Facts(document=document, created=one.creation_date_time, received=received, at=at)
+    times = []
+    for personal in one.personal_signatures:
+        signed, errors = signature_errors(personal.signature, facts, personal.signer)
+        found += errors
+        times += [signed] if signed else []
+    if one.org_signature:
+        sealed, errors = signature_errors(one.org_signature, facts, None)
+        found += errors
+        if sealed and times and max(times) > sealed:
+            found.append(error("VALIDATION_ERROR", 49, "Подпись организации сделана раньше подписи врача"))
     return found + list(_content(one, document))
 
 
@@ -81,70 +137,6 @@ def _digests(one: Registration, document: bytes) -> Iterator[ErrorDto]:
         )
 
 
-def signature_errors(signature: SignatureDto, document: bytes) -> list[ErrorDto]:
-    """One container: parsable, detached, one signer with his certificate, over these very bytes."""
-    try:
-        info = cms.ContentInfo.load(signature.data, strict=True)
-        if info["content_type"].native != "signed_data":
-            return [error("WRONG_SIGNATURE_FORMAT", 53, "Неподдерживаемый формат ЭП")]
-        return _signed_data(info["content"], document)
-    except (ValueError, TypeError, KeyError):
-        return [error("SIGNATURE_DECODING_ERROR", 41, "Ошибка декодирования ЭП")]
-
-
-def _signed_data(data: cms.SignedData, document: bytes) -> list[ErrorDto]:
-    if len(data["signer_infos"]) != 1:
-        return [error("MULTIPLE_SIGNERS", 52, "В контейнере ЭП указано более одного подписанта")]
-    if data["encap_content_info"]["content"].native is not None:
-        return [error("WRONG_SIGNATURE_FORMAT", 53, "ЭП не отсоединённая")]
-    signer = data["signer_infos"][0]
-    certificate = _certificate(data, signer)
-    if certificate is None:
-        return [error("NO_END_ENTITY_CERTIFICATE", 18, "В ЭП отсутствует сертификат проверки подписи")]
-    attributes = {one["type"].native: one["values"] for one in signer["signed_attrs"]}
-    if "signing_time" not in attributes:
-        return [error("WRONG_SIGNATURE_FORMAT", 53, "Отсутствует атрибут даты и времени создания")]
-    name = signer["digest_algorithm"]["algorithm"].native
-    if name not in _HASHES:
-        return [error("UNKNOWN_ALGORITHM", 44, "Неподдерживаемый алгоритм подписи")]
-    if attributes["message_digest"][0].native != hashlib.new(name, document).digest():
-        return [error("DIGEST_MISMATCH", 6, "Подпись сделана для другого документа")]
-    return _verify(signer, certificate, _HASHES[name])
-
-
-def _certificate(data: cms.SignedData, signer: cms.SignerInfo) -> bytes | None:
-    """The certificate the signer names by issuer and serial number."""
-    wanted = signer["sid"].chosen
-    for one in data["certificates"] if data["certificates"].native else []:
-        found = one.chosen
-        if (
-            isinstance(wanted, cms.IssuerAndSerialNumber)
-            and found.serial_number == wanted["serial_number"].native
-            and found.issuer == wanted["issuer"]
-        ):
-            return bytes(found.dump())
-    return None
-
-
-def _verify(signer: cms.SignerInfo, certificate: bytes, algorithm: hashes.HashAlgorithm) -> list[ErrorDto]:
-    # RFC 5652 5.4: what is signed is the SET OF encoding, not the [0] that stands in the message.
-    signed = core.SetOf.dump(signer["signed_attrs"].untag(), force=True)
-    value = signer["signature"].native
-    try:
-        key = load_der_x509_certificate(certificate).public_key()
-        if isinstance(key, ec.EllipticCurvePublicKey):
-            key.verify(value, signed, ec.ECDSA(algorithm))
-        elif isinstance(key, rsa.RSAPublicKey):
-            key.verify(value, signed, padding.PKCS1v15(), algorithm)
-        else:
-            return [error("UNKNOWN_ALGORITHM", 44, "Неподдерживаемый алгоритм подписи")]
-    except InvalidSignature:
-        return [error("SIGNATURE_VERIFICATION_ERROR", 42, "Подпись не верна")]
-    except UnsupportedAlgorithm:
-        return [error("UNKNOWN_ALGORITHM", 44, "Неподдерживаемый алгоритм подписи")]
-    return []
-
-
 def _content(one: Registration, document: bytes) -> Iterator[ErrorDto]:
     try:
         root = etree.fromstring(document, _parser())
@@ -158,6 +150,37 @@ def _content(one: Registration, document: bytes) -> Iterator[ErrorDto]:
         yield error(
             "LEGAL_AUTHENTICATOR_NOT_FOUND", 109, "Придавший документу юридическую силу не найден в запросе"
         )
+    for personal in one.personal_signatures:
+        yield from _doctor(root, personal)
+
+
+def _doctor(root: etree._Element, personal: PersonalSignatureDto) -> Iterator[ErrorDto]:
+    """The signer as the document names him: same id, name and СНИЛС."""
+    said = personal.signer
+    entities = (
+        *root.iterfind("{*}documentationOf/{*}serviceEvent/{*}performer/{*}assignedEntity"),
+        *root.iterfind("{*}author/{*}assignedAuthor"),
+        *root.iterfind("{*}legalAuthenticator/{*}assignedEntity"),
+    )
+    named = [one for one in entities if _extension(one, "{*}id") == said.local_id]
+    if not named:
+        yield error("INVALID_DOCTOR_INFO", 110, "Подписавший не найден в СЭМД")
+        return
+    entity = named[0]
+    snils = {
+        str(one.get("extension", "")) for one in entity.findall("{*}id") if one.get("root") == SNILS_ROOT
+    }
+    if said.snils and snils and said.snils not in snils:
+        yield error("INVALID_DOCTOR_SNILS", 112, "СНИЛС подписавшего отличается от СНИЛС в СЭМД")
+    name = "{*}assignedPerson/{*}name/{*}"
+    rows = (
+        ("family", said.surname, "INVALID_DOCTOR_FAMILY", 106),
+        ("given", said.name, "INVALID_DOCTOR_NAME", 107),
+        ("Patronymic", said.patr_name, "INVALID_DOCTOR_PATRONYMIC", 108),
+    )
+    for element, word, code, number in rows:
+        if (entity.findtext(name + element) or "") != word:
+            yield error(code, number, "Сведения о подписавшем отличаются от сведений в СЭМД")
 
 
 def _parser() -> etree.XMLParser:

@@ -6,37 +6,38 @@ import asyncio
 import contextlib
 import logging
 from dataclasses import dataclass, field
+from uuid import uuid4
 
-import aiohttp
-
-from consilium.clock import now
+from consilium import clock
 from consilium.filing import wire
 from consilium.filing.wire import ErrorDto
 from web.simulator import checks
 from web.simulator.archive import Archive, Entry
-from web.simulator.modes import Mode
+from web.simulator.modes import OK, Mode
+from web.simulator.plan import Plan
+from web.simulator.product import Product, ProductAwayError
+from web.simulator.signatures import error
 
 LOG = logging.getLogger(__name__)
-MAX_DOCUMENT_BYTES = 32 * 1024 * 1024
-EXCHANGE_SECONDS = 10.0
 FIRST_PAUSE = 0.2
 LONGEST_PAUSE = 30.0
 PULL_TRIES = 200  # with the pauses above: well over an hour of absence
-
-
-class ProductAwayError(Exception):
-    """The product did not answer, or not as agreed."""
+AT_ONCE = 8
 
 
 @dataclass(slots=True)
 class Desk:
-    """One task that works through the archive; `wake` makes it look at once."""
+    """One task that works through the archive; `wake` makes it look at once.
+
+    With a `plan` every document is lied to by its throw, whatever `mode` says else.
+    """
 
     archive: Archive
-    secret: bytes = field(repr=False)
-    product_bases: tuple[str, ...]
+    product: Product
     mode: Mode
     own_signers_only: bool = False
+    plan: Plan | None = None
+    idle: asyncio.Event = field(default_factory=asyncio.Event)
     _wake: asyncio.Event = field(default_factory=asyncio.Event)
     _task: asyncio.Task[None] | None = None
 
@@ -51,100 +52,112 @@ class Desk:
             with contextlib.suppress(asyncio.CancelledError):
                 await self._task
             self._task = None
+        await self.product.close()
 
     def wake(self) -> None:
-        """Something new lies on the desk."""
+        """Something new lies on the desk, or the clock was moved."""
+        self.idle.clear()
         self._wake.set()
 
+    def behaviour(self, step: str, key: str) -> Mode:
+        """How to behave at a step with a document: as planned, else as the mode says."""
+        return self.plan.behave(step, key) if self.plan is not None else self.mode
+
+    def when_asked(self, key: str) -> Mode:
+        """How to behave when asked about a document: without a plan only a registry that is down cannot answer."""
+        if self.plan is not None:
+            return self.plan.behave("find", key)
+        return self.mode if self.mode.name == "down" else OK
+
     async def _run(self) -> None:
-        timeout = aiohttp.ClientTimeout(total=EXCHANGE_SECONDS)
-        async with aiohttp.ClientSession(timeout=timeout, trust_env=False) as session:
-            while True:
-                self._wake.clear()
-                for entry in await asyncio.to_thread(self.archive.due, now().timestamp()):
-                    try:
-                        await self._handle(session, entry)
-                    except Exception:
-                        LOG.exception("registry.desk.failed", extra={"message_id": entry.message_id})
-                        await self._postpone(entry)
+        limit = asyncio.Semaphore(AT_ONCE)
+        while True:
+            self._wake.clear()
+            due = await asyncio.to_thread(self.archive.due, clock.now().timestamp())
+            await asyncio.gather(*(self._take(limit, entry) for entry in due))
+            if not due:
                 await self._sleep()
 
     async def _sleep(self) -> None:
         soonest = await asyncio.to_thread(self.archive.next_due)
-        pause = None if soonest is None else max(0.0, soonest - now().timestamp())
+        pause = None if soonest is None else max(0.0, soonest - clock.now().timestamp())
+        if not self._wake.is_set():
+            self.idle.set()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(pause):
                 await self._wake.wait()
 
-    async def _handle(self, session: aiohttp.ClientSession, entry: Entry) -> None:
-        try:
-            if entry.status == "received":
-                await self._examine(session, entry)
-            else:
-                await self._call_back(session, entry)
-        except ProductAwayError as away:
-            LOG.info("registry.product.away", extra={"message_id": entry.message_id, "why": str(away)})
-            await self._postpone(entry)
+    async def _take(self, limit: asyncio.Semaphore, entry: Entry) -> None:
+        async with limit:
+            try:
+                await (self._examine(entry) if entry.status == "received" else self._call_back(entry))
+            except ProductAwayError as away:
+                LOG.info("registry.product.away", extra={"message_id": entry.message_id, "why": str(away)})
+                await self._postpone(entry)
+            except Exception:
+                LOG.exception("registry.desk.failed", extra={"message_id": entry.message_id})
+                await self._postpone(entry)
 
     async def _postpone(self, entry: Entry) -> None:
         pause = min(LONGEST_PAUSE, FIRST_PAUSE * (1 << min(entry.tries, 12)))
-        await asyncio.to_thread(self.archive.postpone, entry.key, now().timestamp() + pause)
+        await asyncio.to_thread(self.archive.postpone, entry.key, clock.now().timestamp() + pause)
 
-    async def _examine(self, session: aiohttp.ClientSession, entry: Entry) -> None:
+    async def _examine(self, entry: Entry) -> None:
         one = entry.registration
-        errors = checks.metadata_errors(one, now(), own_signers_only=self.own_signers_only)
+        at = clock.now()
+        errors = checks.metadata_errors(one, at, own_signers_only=self.own_signers_only)
+        errors += await asyncio.to_thread(checks.tie_errors, one, self.archive)
         document = b""
         if not errors:
             try:
-                document = await self._pull(session, entry)
+                document = await self.product.document(entry)
             except ProductAwayError:
                 if entry.tries < PULL_TRIES:
                     raise
-                errors = [checks.error("FILE_WAS_NOT_SENT", 56, "ИС не передала файл ЭМД")]
+                errors = [error("FILE_WAS_NOT_SENT", 56, "ИС не передала файл ЭМД")]
             else:
-                errors = await asyncio.to_thread(checks.document_errors, one, document)
-        if not errors and self.mode.name == "error":
-            errors = [ErrorDto(code=self.mode.value, number=0, message="Ошибка по заказу испытателя")]
+                errors = await asyncio.to_thread(checks.document_errors, one, document, entry.received_at, at)
+        ordered = self.behaviour("decide", entry.key)
+        if not errors and ordered.name == "error":
+            errors = [ErrorDto(code=ordered.value, number=0, message="Ошибка по заказу испытателя")]
         await self._decide(entry, errors, len(document))
 
     async def _decide(self, entry: Entry, errors: list[ErrorDto], size: int) -> None:
-        owed = {"silent": 0, "twice": 2}.get(self.mode.name, 1)
+        told = self.behaviour("callback", entry.key)
+        silent = entry.dialect == "proxy" or told.name == "silent"
+        owed = 0 if silent else 2 if told.name == "twice" else 1
+        later = told.seconds if told.name == "late" else 0.0
+        at = clock.now()
+        if told.name == "nonsense" and entry.dialect == "plain":
+            await self._nonsense(entry)
+        if told.name == "disorder" and not silent:
+            await self._stale(entry)
         if errors:
-            await asyncio.to_thread(self.archive.reject, entry.key, entry.message_id, errors, now(), owed)
+            await asyncio.to_thread(self.archive.reject, entry.key, entry.message_id, errors, at, owed, later)
         else:
-            await asyncio.to_thread(self.archive.accept, entry.key, entry.message_id, size, now(), owed)
+            await asyncio.to_thread(self.archive.accept, entry.key, entry.message_id, size, at, owed, later)
         self.wake()
 
-    async def _pull(self, session: aiohttp.ClientSession, entry: Entry) -> bytes:
-        url = entry.registration.pull_url
-        self._check_address(url)
-        headers = wire.sign(self.secret, "pull", str(entry.registration.local_uid), b"", now())
-        try:
-            async with session.get(url, headers=headers, allow_redirects=False) as response:
-                if response.status != 200:
-                    raise ProductAwayError(f"pull answered {response.status}")
-                return await _bounded(response)
-        except (aiohttp.ClientError, TimeoutError) as error:
-            raise ProductAwayError("pull failed") from error
+    async def _nonsense(self, entry: Entry) -> None:
+        with contextlib.suppress(ProductAwayError):
+            await self.product.post(entry.registration.callback_url, b'{"status": "perhaps"}\x00')
 
-    async def _call_back(self, session: aiohttp.ClientSession, entry: Entry) -> None:
-        url = entry.registration.callback_url
-        self._check_address(url)
-        body = wire.encode(answer_of(entry))
-        headers = wire.sign(self.secret, "callback", "", body, now())
-        headers["Content-Type"] = "application/json"
-        try:
-            async with session.post(url, data=body, headers=headers, allow_redirects=False) as response:
-                if not 200 <= response.status < 300:
-                    raise ProductAwayError(f"callback answered {response.status}")
-        except (aiohttp.ClientError, TimeoutError) as error:
-            raise ProductAwayError("callback failed") from error
+    async def _stale(self, entry: Entry) -> None:
+        """A refusal of a message that was answered long ago, or never sent."""
+        refused = [ErrorDto(code="NO_SNILS", number=22, message="Ответ на прежнее сообщение")]
+        answer = wire.Callback(
+            relates_to_message=entry.said or str(uuid4()),
+            local_uid=entry.registration.local_uid,
+            status="error",
+            errors=refused,
+        )
+        with contextlib.suppress(ProductAwayError):
+            await self.product.tell(entry, answer)
+
+    async def _call_back(self, entry: Entry) -> None:
+        await self.product.tell(entry, answer_of(entry))
         await asyncio.to_thread(self.archive.delivered, entry.key, entry.message_id)
         self.wake()
-
-    def _check_address(self, url: str) -> None:
-        if not wire.under_allowed_base(url, self.product_bases):
-            raise ProductAwayError("the address is not among the allowed ones")
 
 
 def answer_of(entry: Entry) -> wire.Callback:
@@ -163,12 +176,3 @@ def answer_of(entry: Entry) -> wire.Callback:
         registry_item=item,
         errors=list(entry.errors),
     )
-
-
-async def _bounded(response: aiohttp.ClientResponse) -> bytes:
-    document = bytearray()
-    async for chunk in response.content.iter_chunked(64 * 1024):
-        document += chunk
-        if len(document) > MAX_DOCUMENT_BYTES:
-            raise ProductAwayError("the document is too large")
-    return bytes(document)

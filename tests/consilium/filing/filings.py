@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-from datetime import timedelta
+from datetime import datetime, timedelta
 from uuid import UUID, uuid4
 
 from cryptography import x509
@@ -22,6 +22,7 @@ from consilium.filing.port import (
     OrganisationSignature,
     PersonalSignature,
 )
+from consilium.seal.providers import SoftwareKey
 from tests.consilium.documents.protocols import CENTRE, facts
 
 SECRET = b"a secret of the test, long enough"
@@ -33,29 +34,69 @@ def document(uid: UUID) -> bytes:
     return render(facts(document_id=uid))
 
 
-def certificate(name: str) -> tuple[ec.EllipticCurvePrivateKey, x509.Certificate]:
+@dataclasses.dataclass(frozen=True)
+class Holder:
+    """Whom a certificate names; `days` before and after now it is valid."""
+
+    name: str = "Подписант"
+    surname: str = ""
+    given: str = ""
+    snils: str = ""
+    days: tuple[float, float] = (1, 1)
+    signs: bool = True
+
+
+def holder(person_id: str, **changes: object) -> Holder:
+    """A participant of the document as his certificate names him."""
+    one = next((one for one in facts().participants if one.person_id == person_id), None)
+    if one is None:
+        return Holder(person_id, **changes)
+    given = " ".join(part for part in (one.name.given, one.name.patronymic) if part)
+    made = Holder(person_id, one.name.surname, given, wire.digits(one.snils))
+    return dataclasses.replace(made, **changes)
+
+
+def certificate(one: Holder) -> tuple[ec.EllipticCurvePrivateKey, x509.Certificate]:
     """A key with a self-made certificate; chains are not the registry simulator's business."""
     key = ec.generate_private_key(ec.SECP256R1())
-    subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
+    named = (
+        (x509.NameOID.COMMON_NAME, one.name),
+        (x509.NameOID.SURNAME, one.surname),
+        (x509.NameOID.GIVEN_NAME, one.given),
+        (x509.ObjectIdentifier("1.2.643.100.3"), one.snils),
+    )
+    subject = x509.Name([x509.NameAttribute(oid, value) for oid, value in named if value])
     at = now()
+    usages = dict.fromkeys(
+        ("content_commitment", "key_encipherment", "data_encipherment", "key_agreement", "key_cert_sign",
+         "crl_sign", "encipher_only", "decipher_only"), False,
+    )  # fmt: skip
+    usage = x509.KeyUsage(digital_signature=one.signs, **{**usages, "crl_sign": not one.signs})
     made = (
         x509.CertificateBuilder()
         .subject_name(subject)
         .issuer_name(subject)
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
-        .not_valid_before(at - timedelta(days=1))
-        .not_valid_after(at + timedelta(days=1))
+        .not_valid_before(at - timedelta(days=one.days[0]))
+        .not_valid_after(at + timedelta(days=one.days[1]))
+        .add_extension(usage, critical=True)
         .sign(key, hashes.SHA256())
     )
     return key, made
 
 
-def signature(data: bytes, *names: str, detached: bool = True) -> bytes:
-    """A CMS in DER over the data by as many signers as names are given."""
+def signature(
+    data: bytes, *holders: Holder | str, detached: bool = True, moment: datetime | None = None
+) -> bytes:
+    """A CMS in DER over the data by as many signers as holders are given; `moment` instead of now."""
+    if moment is not None:
+        key, made = certificate(Holder())
+        der = made.public_bytes(serialization.Encoding.DER)
+        return SoftwareKey(key).sign(data, der, moment)
     builder = pkcs7.PKCS7SignatureBuilder().set_data(data)
-    for name in names or ("Подписант",):
-        key, made = certificate(name)
+    for one in holders or (Holder(),):
+        key, made = certificate(holder(one) if isinstance(one, str) else one)
         builder = builder.add_signer(made, key, hashes.SHA256())
     options = [pkcs7.PKCS7Options.Binary, pkcs7.PKCS7Options.NoCapabilities]
     if detached:
@@ -65,15 +106,16 @@ def signature(data: bytes, *names: str, detached: bool = True) -> bytes:
 
 def personal(data: bytes, local_id: str = "p1", cms: bytes | None = None) -> PersonalSignature:
     """A participant's signature over the data."""
+    one = next(one for one in facts().participants if one.person_id == local_id)
     signer = FilingSigner(
         local_id=local_id,
         role_code="CHAIRMAN",
         post_code="43",
         speciality_code="41",
-        surname="Чайкина",
-        given="Анна",
-        patronymic="Сергеевна",
-        snils="112-233-445 91",
+        surname=one.name.surname,
+        given=one.name.given,
+        patronymic=one.name.patronymic,
+        snils=one.snils,
         organisation_oid=CENTRE.oid,
     )
     return PersonalSignature(
