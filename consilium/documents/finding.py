@@ -12,7 +12,7 @@ from typing import Literal
 
 from lxml import etree
 
-from consilium.documents.finding_words import DEMANDS, FIELDS, PLACES, SUBJECTS
+from consilium.documents.finding_words import ALIASES, DEMANDS, FIELDS, PLACES, SUBJECTS
 
 Severity = Literal["error", "warning", "info"]
 
@@ -90,6 +90,14 @@ def field_of(where: str, test: str = "") -> str:
             if pattern.search(text):
                 return field
     return "document"
+
+
+def place(field: str) -> str:
+    """The nearest place of the interface: `patient.policy[0].number` and `participants.post` lead somewhere."""
+    bare = re.sub(r"\[\d+\]", "", field)
+    while bare and bare not in PLACES:
+        bare = ALIASES.get(bare) or bare.rpartition(".")[0]
+    return bare or "document"
 
 
 def rule_finding(element: etree._Element, rule: str, test: str, official: str, *, broken: bool) -> Finding:

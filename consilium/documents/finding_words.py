@@ -15,6 +15,7 @@ PLACES: dict[str, Words] = {
     "reasons": ("Причины проведения консилиума", "Reasons for the consilium"),
     "course": ("Течение заболевания", "Course of the disease"),
     "state": ("Состояние пациента", "State of the patient"),
+    "severity": ("Степень тяжести состояния", "Severity of the state"),
     "decision": ("Решение", "Decision"),
     "dissents": ("Особое мнение", "Dissenting opinion"),
     "goal": ("Цель консилиума", "Goal of the consilium"),
@@ -64,6 +65,7 @@ _BY_PATH: tuple[tuple[str, str], ...] = (
     (r"\[9058\]", "kind"),
     (r"\[12389\]", "telemedicine"),
     (r"\[(ANAM|LANAM|COMPLNTS|AMBS|4102|4069)\]", "course"),
+    (r"\[804\]/value", "severity"),
     (r"\[(PATOBJ|VITALPARAM|STATEADM|804)\]", "state"),
     (r"\[DGN\]", "diagnosis"),
     (r"\[(SERVICES|6035)\]", "services"),
@@ -229,4 +231,77 @@ DEMANDS: dict[str, Words] = {
         "superfluous or misplaced: {subject}; expected {more}",
     ),
     "schema_value": ("недопустимое значение: {subject}", "not allowed value: {subject}"),
+}
+
+# Names the facts and the document's own checks use -> places of the interface.
+ALIASES: dict[str, str] = {
+    "diagnoses": "diagnosis",
+    "payment": "payer",
+    "patient.policy": "patient.insurance",
+    "patient.paper": "patient.identity",
+    "patient.place": "patient.address",
+    "resolutions": "decision",
+    "statements": "participants",
+    "members": "participants",
+}
+
+# What a draft lacks: the law's items and what the guides want beyond them (validate.py, required.py).
+LACKS: dict[str, Words] = {
+    "members_missing": (
+        "назовите не менее двух присутствовавших участников",
+        "name at least two participants who were present",
+    ),
+    "reasons_missing": ("напишите причины проведения консилиума", "write the reasons for the consilium"),
+    "course_missing": ("опишите течение заболевания", "describe the course of the disease"),
+    "state_missing": ("опишите состояние пациента", "describe the state of the patient"),
+    "decision_missing": ("запишите решение консилиума", "write down the decision"),
+    "goal_text_missing": ("опишите цель своими словами", "describe the goal in words"),
+    "performers_too_few": (
+        "онкологическому консилиуму нужно не менее трёх участников",
+        "an oncological consilium needs at least three participants",
+    ),
+    "severity_missing": (
+        "укажите степень тяжести состояния пациента",
+        "give the severity of the patient's state",
+    ),
+    "form_missing": ("укажите форму проведения консилиума", "give the form of the meeting"),
+    "goal_missing": ("укажите цель консилиума", "give the goal of the consilium"),
+    "urgency_missing": ("укажите форму оказания помощи", "give the urgency of care"),
+    "patient_pseudonym": (
+        "документ с псевдонимом не примет реестр: нужны имя и СНИЛС пациента",
+        "the registry takes no pseudonym: the patient's name and SNILS are needed",
+    ),
+    "patient_snils_missing": ("укажите СНИЛС пациента", "give the patient's SNILS"),
+    "patient_sex_missing": ("укажите пол пациента", "give the patient's sex"),
+    "patient_birth_date_missing": ("укажите дату рождения пациента", "give the patient's date of birth"),
+    "organisation_okpo_missing": ("укажите ОКПО организации", "give the organisation's OKPO"),
+    "organisation_place_missing": (
+        "укажите адрес организации с субъектом и индексом",
+        "give the organisation's address with region and postal code",
+    ),
+    "name_incomplete": (
+        "у пациента и у каждого участника нужны фамилия и имя",
+        "surname and given name are needed for the patient and every participant",
+    ),
+    "post_code_missing": (
+        "укажите должность по справочнику у каждого участника",
+        "choose every participant's post from the dictionary",
+    ),
+    "author_snils_missing": (
+        "укажите СНИЛС автора и того, кто отвечает за документ",
+        "give the SNILS of the author and of who answers for the document",
+    ),
+    "performer_snils_missing": ("укажите СНИЛС каждого участника", "give every participant's SNILS"),
+    "encounter_missing": ("укажите дату начала случая", "give the day the encounter began"),
+    "encounter_card_missing": ("укажите вид медицинской карты", "give the kind of medical card"),
+    "diagnosis_missing": ("укажите код диагноза по МКБ-10", "give the diagnosis code (ICD-10)"),
+    "diagnosis_kind_missing": ("укажите вид диагноза", "give the kind of diagnosis"),
+    "payment_missing": ("укажите источник оплаты", "give the source of payment"),
+    "policy_missing": ("заполните полис ОМС", "fill in the insurance policy"),
+    "policy_dates_missing": ("укажите срок действия полиса ОМС", "give the policy's validity"),
+    "text_refused": (
+        "в тексте есть управляющий или невидимый знак: наберите это место заново",
+        "the text holds a control or invisible character: type that place anew",
+    ),
+    "invalid_field": ("значение нельзя записать в документ", "the value cannot be written into the document"),
 }
