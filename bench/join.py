@@ -40,6 +40,7 @@ def main() -> int:
             "CONSILIUM_DATA_DIR": f"{folder}/var",
             "CONSILIUM_PORT": str(supervise.free_port()),
             "CONSILIUM_REGISTRY_PORT": str(supervise.free_port()),
+            "CONSILIUM_AUTHORITY_PORT": str(supervise.free_port()),
             "CONSILIUM_MEDIA_ADDRESSES": "127.0.0.1",
         }
         url = supervise.local_url(Settings.from_environment(environment), "")

@@ -89,6 +89,7 @@ def installation() -> Iterator[tuple[Settings, str]]:
             "CONSILIUM_DATA_DIR": f"{folder}/var",
             "CONSILIUM_PORT": str(supervise.free_port()),
             "CONSILIUM_REGISTRY_PORT": str(supervise.free_port()),
+            "CONSILIUM_AUTHORITY_PORT": str(supervise.free_port()),
             "CONSILIUM_MEDIA_ADDRESSES": "127.0.0.1",
             "CONSILIUM_MEDIA_WORKERS": "2",
         }

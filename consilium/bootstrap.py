@@ -20,6 +20,7 @@ from consilium.store import Store
 
 if TYPE_CHECKING:
     from consilium.seal.authority import DemoAuthority
+    from consilium.seal.revocation import Revocation
     from consilium.seal.trust import TrustStore
     from consilium.service import Service
 
@@ -31,12 +32,17 @@ def build(settings: Settings) -> Parts:
     """
     from consilium.directory.installed import Installed
     from consilium.records.files import FileStore
+    from consilium.seal.evidence import Collector
     from consilium.seal.policy import POLICIES
+    from consilium.seal.stamping import HttpAuthority
 
     settings.data_dir.mkdir(parents=True, exist_ok=True)
     store = Store(settings.database_url, settings)
     store.migrate()
     authority = _authority(settings)
+    revocation = _revocation(settings)
+    trust = _trust(authority, settings.data_dir / "trust", revocation)
+    collector = Collector(trust, revocation)
     return Parts(
         settings=settings,
         store=store,
@@ -44,8 +50,10 @@ def build(settings: Settings) -> Parts:
         hints=Hints(settings),
         installed=Installed(settings, store),
         authority=authority,
-        trust=_trust(authority, settings.data_dir / "trust"),
+        trust=trust,
         policy=POLICIES[settings.signature_policy],
+        stamps=HttpAuthority(settings.timestamp_urls, revocation.allowed, collector.trust_for),
+        evidence=collector,
     )
 
 
@@ -75,10 +83,29 @@ def _authority(settings: Settings) -> DemoAuthority | None:
     return authority
 
 
-def _trust(authority: DemoAuthority | None, folder: Path) -> Callable[[], TrustStore]:
-    """The demonstration authority's own material, or the folder an administrator fills."""
+def _revocation(settings: Settings) -> Revocation:
+    """The one who asks authorities outside, and whom he may ask."""
+    from consilium.seal.outward import Allowed
+    from consilium.seal.revocation import Revocation
+
+    own = (*settings.timestamp_urls, *settings.crl_urls, *filter(None, [settings.ocsp_url]))
+    return Revocation(
+        allowed=Allowed.of(settings.revocation_hosts, own),
+        crl_urls=settings.crl_urls,
+        ocsp_url=settings.ocsp_url or "",
+        folder=settings.data_dir / "revocation",
+    )
+
+
+def _trust(authority: DemoAuthority | None, folder: Path, revocation: Revocation) -> Callable[[], TrustStore]:
+    """The demonstration authority's own material, or the folder an administrator fills and the lists fetched since."""
     from consilium.seal.trust import TrustStore
 
     if authority is not None:
         return lambda: authority.trust(clock.now())
-    return lambda: TrustStore.load(folder) if folder.is_dir() else TrustStore(())
+
+    def load() -> TrustStore:
+        given = TrustStore.load(folder) if folder.is_dir() else TrustStore(())
+        return given.joined(TrustStore((), (), revocation.kept()))
+
+    return load

@@ -174,7 +174,8 @@ def _demo_environment(env: Mapping[str, str], folder: Path, kind: str) -> dict[s
     kept = {
         name: value for name, value in env.items() if name in {"CONSILIUM_SEMD_DIR", "CONSILIUM_LOG_LEVEL"}
     }
-    ports = {"CONSILIUM_PORT": supervise.free_port(), "CONSILIUM_REGISTRY_PORT": supervise.free_port()}
+    names = ("CONSILIUM_PORT", "CONSILIUM_REGISTRY_PORT", "CONSILIUM_AUTHORITY_PORT")
+    ports = {name: supervise.free_port() for name in names}
     return {
         **kept,
         **{name: str(port) for name, port in ports.items()},

@@ -13,7 +13,9 @@ if TYPE_CHECKING:
     from consilium.hints import Hints
     from consilium.records.files import FileStore
     from consilium.seal.authority import DemoAuthority
+    from consilium.seal.evidence import Collector
     from consilium.seal.policy import Policy
+    from consilium.seal.stamping import TimestampAuthority
     from consilium.seal.trust import TrustStore
     from consilium.settings import Settings
     from consilium.store import Reader, Store
@@ -23,7 +25,8 @@ if TYPE_CHECKING:
 class Parts:
     """What handlers and tasks work with. `trust` is called per verification: lists of revoked change.
 
-    `authority` exists in demonstration mode alone.
+    `authority` exists in demonstration mode alone. `stamps` and `evidence` ask authorities over the network: for
+    the worker alone, never inside a transaction.
     """
 
     settings: Settings
@@ -34,6 +37,8 @@ class Parts:
     authority: DemoAuthority | None
     trust: Callable[[], TrustStore]
     policy: Policy
+    stamps: TimestampAuthority
+    evidence: Collector
 
     def official(self) -> Official | None:
         """The state's schemas and rules that are installed here; None where there are none."""

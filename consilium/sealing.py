@@ -1,80 +1,330 @@
-"""The worker's work on a signed protocol: the organisation's seal and the package.
+"""The worker's work on a signed protocol: timestamps, evidence, the organisation's signature, the package.
 
-Each function is `(parts, payload) -> datetime | None` as `tasks` wants it. Killed at any point and run again
-it ends the same: a package has the name of its content, and what happened is told by commands that take a
-second telling without harm. The seal's key is read here and nowhere else.
+Each function is `(parts, payload) -> datetime | None` as `tasks` wants it. Without a timestamp of every signature
+there is no seal: while an authority is silent the protocol waits, says for whom, and is tried again for ever.
+Killed at any point and run again it ends the same: what was obtained is kept by the digest of what it is about
+(store.seal_works), a package has the name of its content, and what happened is told by commands that take a second
+telling without harm. The seal's key is used here and nowhere else.
 """
 
 from __future__ import annotations
 
+import hashlib
 import logging
-from datetime import datetime
+import random
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4, uuid5
 
 import msgspec
-import sqlalchemy as sa
 
-from consilium import clock
+from consilium import clock, packing
 from consilium.actor import SYSTEM
-from consilium.commands import RecordSeal
+from consilium.commands import RecordLapse, RecordSeal, RecordSealWait
 from consilium.errors import Conflict, Unavailable
-from consilium.events import SigningCompleted
-from consilium.model import Protocol, ProtocolStatus, SignatureStatus
+from consilium.model import DissentPaper, Protocol, ProtocolStatus, Signature
+from consilium.packing import packages
 from consilium.parts import Parts
-from consilium.seal.package import DissentFile, PackageContents, PersonalSignature, write_package
+from consilium.seal import cms
+from consilium.seal.errors import AuthoritySilent, SealError, SignatureRefused
+from consilium.seal.evidence import Evidence
+from consilium.seal.package import PackageContents, write_package
+from consilium.seal.policy import RU_UKEP
 from consilium.seal.providers import SoftwareKey
 from consilium.seal.report import verify_package
-from consilium.seal.trust import TrustStore
+from consilium.seal.timestamp import VerifiedTimestamp, covered_by, verify_token
+from consilium.seal.verify import VerifiedSignature, verify
 from consilium.service import Service
-from consilium.store import Reader
+from consilium.store import seal_works
 from consilium.store.failpoint import failpoint
-from consilium.store.tables import journal
+
+__all__ = ["packages", "seal_protocol", "stamp_signatures"]
 
 log = logging.getLogger(__name__)
 
 SPACE = UUID("b2a2f0a4-8f4f-4b1b-8c55-3f8b3d0c6a55")
-# A reason a chair wrote about a person has no place in a package that travels.
-WITHHELD = frozenset({"SeatDenied", "ConsiliumCancelled", "MemberRecused"})
+PAUSE = (timedelta(seconds=5), timedelta(minutes=10))
+# The certificate no longer counted at the first moment the signature is proven for: nobody can prove it any more.
+LAPSED = frozenset({"REVOKED", "CERT_EXPIRED"})
+UNSETTLED = frozenset({"NO_CRL", "CRL_STALE"})
+
+
+class Waits(Exception):
+    """The seal cannot go on now: for whom it waits, and the code of the last answer."""
+
+    def __init__(self, waits_for: str, reason: str) -> None:
+        super().__init__(f"{waits_for}: {reason}")
+        self.waits_for = waits_for
+        self.reason = reason
+
+
+class Lapsed(Exception):
+    """A signature cannot be proven any more and must be made anew."""
+
+    def __init__(self, row: Signature | DissentPaper, reason: str) -> None:
+        super().__init__(reason)
+        self.row = row
+        self.reason = reason
 
 
 def seal_protocol(parts: Parts, payload: dict[str, Any]) -> datetime | None:
-    """The organisation's signature after all doctors', the package, and the word that both are there.
+    """Everything between the last doctor's signature and the word that the package is there.
 
-    Raises Unavailable when the organisation has no seal here, and whatever keeps the package from holding.
+    Answers when to try again where it has to wait; that is no failure, however long it takes.
     """
     at = clock.now()
     with parts.store.read(at) as reader:
         protocol = reader.protocol(UUID(payload["protocol"]))
         if protocol.status is not ProtocolStatus.SEALING:
             return None
-        audit = _audit(reader, protocol)
-    trust = parts.trust()
-    key, certificate = _seal_of(parts, protocol.organisation_id)
-    moment = at.replace(microsecond=0)
-    seal_cms = key.sign(protocol.document, certificate, moment)
-    contents = PackageContents(
-        document=protocol.document,
-        signatures=_signatures(protocol),
-        org_signature=seal_cms,
-        authorities=(*trust.roots, *trust.intermediates),
-        crls=trust.crls,
-        audit=audit,
-        seal=lambda manifest: key.sign(manifest, certificate, moment),
-        dissents=_dissents(protocol),
-    )
-    digest, name = _write(parts, protocol, contents, trust, at)
+        audit = packing.audit(reader, protocol)
+    try:
+        command = _Seal(parts, protocol, audit).made()
+    except Waits as waits:
+        log.warning(
+            "sealing.waits",
+            extra={"protocol": str(protocol.id), "for": waits.waits_for, "cause": waits.reason},
+        )
+        _tell(parts, _wait_of(protocol, waits), uuid4(), at)
+        return at + _pause(protocol.waits_since or at, at)
+    except Lapsed as lapsed:
+        log.warning("sealing.lapsed", extra={"protocol": str(protocol.id), "cause": lapsed.reason})
+        _tell(parts, _lapse_of(protocol, lapsed), uuid4(), at)
+        return None
     failpoint("sealing.package_written")
-    command = RecordSeal(
-        protocol=protocol.id,
-        seal_cms=seal_cms,
-        seal_certificate=certificate,
-        package_digest=digest,
-        package_name=name,
-    )
-    _tell(parts, command, f"seal:{protocol.id}:{protocol.version}:{digest}", at)
+    key = f"seal:{protocol.id}:{protocol.version}:{command.package_digest}"
+    _tell(parts, command, uuid5(SPACE, key), clock.now())
     return None
+
+
+def stamp_signatures(parts: Parts, payload: dict[str, Any]) -> datetime | None:
+    """Timestamps for the signatures that are there already: the sooner one is proven, the less can undo it."""
+    at = clock.now()
+    with parts.store.read(at) as reader:
+        protocol = reader.protocol(UUID(payload["protocol"]))
+    if protocol.status is not ProtocolStatus.SIGNING:
+        return None
+    try:
+        work = _Work(parts, protocol.id)
+        for row in packing.signed_rows(protocol).values():
+            work.token(covered_by(row.cms))
+    except Waits as waits:
+        log.warning("sealing.stamp_waits", extra={"protocol": str(protocol.id), "cause": waits.reason})
+        return at + _jittered(timedelta(seconds=30))
+    return None
+
+
+def _pause(since: datetime, at: datetime) -> timedelta:
+    """Half of how long it has waited already, between the bounds, so that a herd does not come back together."""
+    first, longest = PAUSE
+    return _jittered(min(max((at - since) / 2, first), longest))
+
+
+def _jittered(pause: timedelta) -> timedelta:
+    return pause * random.uniform(0.8, 1.2)  # noqa: S311  # spreads askers, guards nothing
+
+
+def _wait_of(protocol: Protocol, waits: Waits) -> RecordSealWait:
+    return RecordSealWait(
+        protocol=protocol.id,
+        version=protocol.version,
+        waits_for=waits.waits_for,  # type: ignore[arg-type]  # one of the four literals, all written in this file
+        reason=waits.reason,
+    )
+
+
+def _lapse_of(protocol: Protocol, lapsed: Lapsed) -> RecordLapse:
+    return RecordLapse(
+        protocol=protocol.id, version=protocol.version, signature=lapsed.row.id, reason=lapsed.reason
+    )
+
+
+@contextmanager
+def _waiting(waits_for: str) -> Iterator[None]:
+    """Whatever refuses here is waited out."""
+    try:
+        yield
+    except (SealError, Unavailable) as error:
+        raise Waits(waits_for, error.code) from error
+
+
+@dataclass(frozen=True, slots=True)
+class _Work:
+    """What one protocol's seal obtains, each thing once."""
+
+    parts: Parts
+    protocol_id: UUID
+
+    def once(self, name: str, make: Callable[[], bytes]) -> bytes:
+        """What is kept under that name, made now if it is not there yet."""
+        with self.parts.store.read() as reader:
+            known = seal_works.kept(reader.connection, self.protocol_id, name)
+        return known if known is not None else self.keep(name, make())
+
+    def keep(self, name: str, content: bytes) -> bytes:
+        """Durable before anything is built on it; of two that made the same thing, the first one's."""
+        at = clock.now()
+        return self.parts.store.run(
+            at, lambda tx: seal_works.keep(tx.connection, self.protocol_id, name, content, at)
+        )
+
+    def forget(self, name: str) -> None:
+        self.parts.store.run(clock.now(), lambda tx: seal_works.forget(tx.connection, self.protocol_id, name))
+
+    def token(self, covered: bytes) -> VerifiedTimestamp:
+        """The timestamp over these bytes, asked for once; a kept one is verified again. Raises Waits."""
+        name = f"tst:{hashlib.sha256(covered).hexdigest()}"
+        with _waiting("timestamp"):
+            token = self.once(name, lambda: self.parts.stamps.stamp(covered))
+            failpoint("sealing.stamped")
+            at = clock.now()
+            trust = self.parts.evidence.trust_for(token, at)
+            try:
+                return verify_token(token, covered=covered, trust=trust, at=at)
+            except SignatureRefused:
+                # Its authority does not count any more (revoked, expired): the next try asks anew.
+                self.forget(name)
+                raise
+
+
+class _Seal:
+    """One run of the work; `made` is everything in its order."""
+
+    def __init__(self, parts: Parts, protocol: Protocol, audit: bytes) -> None:
+        self.parts = parts
+        self.protocol = protocol
+        self.audit = audit
+        self.work = _Work(parts, protocol.id)
+        self.stamps: dict[str, VerifiedTimestamp] = {}
+        self.verified: dict[str, VerifiedSignature] = {}
+        self.evidence = Evidence()
+
+    def made(self) -> RecordSeal:
+        """The finished package and what is told of it. Raises Waits, Lapsed."""
+        if (finished := self._finished()) is not None:
+            return finished
+        rows = packing.signed_rows(self.protocol)
+        for name, row in rows.items():
+            self.stamps[name] = self.work.token(covered_by(row.cms))
+        for name, row in rows.items():
+            self._prove_person(name, row)
+        failpoint("sealing.evidence_collected")
+        with _waiting("seal_key"):
+            key, certificate = _seal_of(self.parts, self.protocol.organisation_id)
+        seal_cms = self._signed(key, certificate, self.protocol.document)
+        failpoint("sealing.organisation_signed")
+        self.stamps["org"] = self.work.token(covered_by(seal_cms))
+        with _waiting("seal_key"):
+            self._prove("org", self.protocol.document, seal_cms, certificate)
+        return self._package(key, certificate, seal_cms)
+
+    def _finished(self) -> RecordSeal | None:
+        """The package of an earlier run that ended before its word was told."""
+        with self.parts.store.read() as reader:
+            kept = seal_works.kept(reader.connection, self.protocol.id, self._package_key)
+        if kept is None:
+            return None
+        command = msgspec.msgpack.decode(kept, type=RecordSeal)
+        path = packages(self.parts) / command.package_name
+        whole = path.is_file() and hashlib.sha256(path.read_bytes()).hexdigest() == command.package_digest
+        return command if whole else None
+
+    @property
+    def _package_key(self) -> str:
+        return f"package:{self.protocol.document_id}"
+
+    def _prove_person(self, name: str, row: Signature | DissentPaper) -> None:
+        document = row.document if isinstance(row, DissentPaper) else self.protocol.document
+        try:
+            self._prove(name, document, row.cms, row.certificate)
+        except SignatureRefused as refused:
+            if refused.code in LAPSED:
+                raise Lapsed(row, refused.code) from refused
+            raise Waits("check", refused.code) from refused
+
+    def _prove(self, name: str, document: bytes, signature: bytes, certificate: bytes) -> None:
+        """Evidence for one signature at its timestamp's time, and the signature judged by it."""
+        stamp = self.stamps[name]
+        enclosed = cms.parse(signature, RU_UKEP.limits, ber_outer=True).certificates
+        try:
+            found = self.parts.evidence.of_signer(certificate, enclosed, stamp.time)
+        except AuthoritySilent as silent:
+            raise Waits("revocation", silent.code) from silent
+        except SignatureRefused as refused:
+            if refused.code.startswith("OCSP_") or refused.code in UNSETTLED:
+                raise Waits("revocation", refused.code) from refused
+            raise
+        with _waiting("timestamp"):
+            authority = self.parts.evidence.of_token(stamp.token, clock.now())
+        trust = found.believing(self.parts.trust().roots)
+        self.verified[name] = verify(
+            document,
+            signature,
+            policy=self.parts.policy,
+            trust=trust,
+            at=stamp.time,
+            signer=None,
+            proven=True,
+        )
+        self.evidence = self.evidence.joined(found).joined(authority)
+
+    def _signed(self, key: SoftwareKey, certificate: bytes, content: bytes) -> bytes:
+        """The organisation's signature, made once: a key in a token never makes the same bytes twice."""
+        digests = (hashlib.sha256(one).hexdigest() for one in (certificate, content))
+        moment = clock.now().replace(microsecond=0)
+        with _waiting("seal_key"):
+            return self.work.once("cms:" + ":".join(digests), lambda: key.sign(content, certificate, moment))
+
+    def _package(self, key: SoftwareKey, certificate: bytes, seal_cms: bytes) -> RecordSeal:
+        """Write, judge by the strict verifier, keep what will be told, then give it the name of its content."""
+        folder = packages(self.parts)
+        draft = folder / f".{uuid4().hex}.draft"
+        try:
+            digest = write_package(draft, self._contents(key, certificate, seal_cms))
+            self._require_held(draft)
+            command = RecordSeal(
+                protocol=self.protocol.id,
+                seal_cms=seal_cms,
+                seal_certificate=certificate,
+                package_digest=digest,
+                package_name=f"{self.protocol.document_id}-{digest[:16]}.asice",
+            )
+            self.work.forget(self._package_key)
+            self.work.keep(self._package_key, msgspec.msgpack.encode(command))
+            failpoint("sealing.package_named")
+            draft.replace(folder / command.package_name)
+        finally:
+            draft.unlink(missing_ok=True)
+        return command
+
+    def _contents(self, key: SoftwareKey, certificate: bytes, seal_cms: bytes) -> PackageContents:
+        proven = (self.parts, self.protocol, self.verified, self.stamps)
+        return PackageContents(
+            document=self.protocol.document,
+            signatures=packing.personal(self.protocol),
+            org_signature=seal_cms,
+            authorities=tuple(dict.fromkeys((*self.parts.trust().roots, *self.evidence.certificates))),
+            crls=self.evidence.crls,
+            ocsps=self.evidence.ocsps,
+            audit=self.audit,
+            seal=lambda content: self._signed(key, certificate, content),
+            dissents=packing.opinions(self.protocol),
+            tokens={name: stamp.token for name, stamp in self.stamps.items()},
+            stamp=lambda content: self.work.token(content).token,
+            copy=packing.copy_of(*proven),
+            reports=packing.reports(*proven),
+        )
+
+    def _require_held(self, draft: Path) -> None:
+        report = verify_package(draft, roots=self.parts.trust(), at=clock.now(), policy=self.parts.policy)
+        if not report.held:
+            codes = [one.code for one in report.verdicts if not one.held]
+            log.error("sealing.not_held", extra={"protocol": str(self.protocol.id), "codes": codes})
+            raise Waits("check", codes[0] if codes else "CHECK_FAILED")
 
 
 def _seal_of(parts: Parts, organisation_id: UUID) -> tuple[SoftwareKey, bytes]:
@@ -85,76 +335,11 @@ def _seal_of(parts: Parts, organisation_id: UUID) -> tuple[SoftwareKey, bytes]:
         raise Unavailable("no_certificate", what="seal") from error
 
 
-def _signatures(protocol: Protocol) -> tuple[PersonalSignature, ...]:
-    signed = [one for one in protocol.current_signatures() if one.status is SignatureStatus.SIGNED]
-    return tuple(
-        PersonalSignature(role=one.role, cms=one.cms) for one in sorted(signed, key=lambda one: one.order)
-    )
-
-
-def _dissents(protocol: Protocol) -> tuple[DissentFile, ...]:
-    """Opinions signed by their authors; one whose signature was released stays in the protocol's text."""
-    signed = [one for one in protocol.current_dissents() if one.status is SignatureStatus.SIGNED]
-    return tuple(
-        DissentFile(xml=one.document, cms=one.cms) for one in sorted(signed, key=lambda one: one.order)
-    )
-
-
-def _write(
-    parts: Parts, protocol: Protocol, contents: PackageContents, trust: TrustStore, at: datetime
-) -> tuple[str, str]:
-    """Write, judge by the strict verifier, then give it the name of its content."""
-    folder = packages(parts)
-    draft = folder / f".{uuid4().hex}.draft"
+def _tell(
+    parts: Parts, command: RecordSeal | RecordSealWait | RecordLapse, command_id: UUID, at: datetime
+) -> None:
     try:
-        digest = write_package(draft, contents)
-        report = verify_package(draft, roots=trust, at=at, policy=parts.policy)
-        if not report.held:
-            codes = [one.code for one in report.verdicts if not one.held]
-            raise Conflict("signature_refused", reason=", ".join(codes))
-        name = f"{protocol.document_id}-{digest[:16]}.asice"
-        draft.replace(folder / name)
-    finally:
-        draft.unlink(missing_ok=True)
-    return digest, name
-
-
-def packages(parts: Parts) -> Path:
-    """Where packages lie; `Protocol.package_name` is the file's name there."""
-    folder = parts.settings.data_dir / "packages"
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
-
-
-def _audit(reader: Reader, protocol: Protocol) -> bytes:
-    """The journal up to the last signature: protocol, consilium and case, a JSON line a row, in its order.
-
-    A withheld payload leaves its digest, so that every chain can still be recomputed.
-    """
-    table = journal.c
-    done = sa.select(sa.func.max(table.position)).where(
-        table.stream_id == protocol.id, table.name == SigningCompleted.__name__
-    )
-    streams = [protocol.id, protocol.consilium_id, protocol.case_id]
-    query = (
-        sa.select(journal)
-        .where(table.stream_id.in_(streams), table.position <= done.scalar_subquery())
-        .order_by(table.stream_kind, table.stream_id, table.seq)
-    )
-    rows = reader.connection.execute(query).mappings()
-    return b"".join(msgspec.json.encode(_audited(dict(row))) + b"\n" for row in rows)
-
-
-def _audited(row: dict[str, Any]) -> dict[str, Any]:
-    row.pop("position")
-    if row["name"] in WITHHELD:
-        row["payload"] = None
-    return {name: str(value) if isinstance(value, UUID) else value for name, value in row.items()}
-
-
-def _tell(parts: Parts, command: RecordSeal, key: str, at: datetime) -> None:
-    try:
-        Service(parts).handle(command, SYSTEM, uuid5(SPACE, key), at)
+        Service(parts).handle(command, SYSTEM, command_id, at)
     except Conflict as refused:
         if refused.code != "wrong_step":
             raise

@@ -85,6 +85,7 @@ def check(settings: Settings) -> None:
     _check_port(settings.host, settings.port, "--port")
     if settings.demo:
         _check_port("127.0.0.1", settings.registry_port, "CONSILIUM_REGISTRY_PORT")
+        _check_port("127.0.0.1", settings.authority_port, "CONSILIUM_AUTHORITY_PORT")
 
 
 def check_network(settings: Settings) -> None:
@@ -370,12 +371,12 @@ def local_url(settings: Settings, path: str) -> str:
 
 
 def parts_of_one_machine(settings: Settings, *, turn: bool = False) -> tuple[Part, ...]:
-    """Edge, worker, one media process per local control address, the registry of a demonstration, coturn if asked."""
+    """Edge, worker, one media process per local control address, registry and authority of a demonstration, coturn."""
     local = [address for address in settings.media_controls if address.startswith("unix:")]
     media = [_media(settings, number, address) for number, address in enumerate(local, start=1)]
     return (
         *media,
-        *([_registry(settings)] if settings.demo else []),
+        *([_registry(settings), _authority(settings)] if settings.demo else []),
         *([_turn(settings)] if turn else []),
         Part("worker", ("-m", "consilium.tasks")),
         Part("edge", ("-m", "web.edge")),
@@ -402,6 +403,12 @@ def _registry(settings: Settings) -> Part:
     products = [word for base in bases for word in ("--product", base)]
     trusted = (("SSL_CERT_FILE", str(settings.tls_cert)),) if settings.tls_cert else ()
     return Part("registry", ("-m", "web.simulator", *where, *products), trusted)
+
+
+def _authority(settings: Settings) -> Part:
+    """The simulator of timestamps, OCSP and revocation lists, on the demonstration authority's own folder."""
+    where = ("--port", str(settings.authority_port), "--folder", str(settings.data_dir / "authority"))
+    return Part("authority", ("-m", "web.simulator.authority", *where))
 
 
 def overridden(env: Mapping[str, str], **changes: object) -> dict[str, str]:

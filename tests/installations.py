@@ -40,7 +40,7 @@ class Installation:
     start: Callable[..., None] | None = None
 
     def pid(self, part: str) -> int:
-        """Process id of edge, media-1, worker, registry (one machine) or of a Procfile line (production)."""
+        """Process id of edge, media-1, worker, registry, authority (one machine) or of a Procfile line (production)."""
         if part in self.parts:
             return self.parts[part].pid
         return processes(self.settings)[part]
@@ -89,6 +89,7 @@ def _part(words: list[str]) -> str:
         "web.edge": "edge",
         "consilium.tasks": "worker",
         "web.simulator": "registry",
+        "web.simulator.authority": "authority",
         "consilium.cli": "main",
         "turnserver": "turn",
     }
@@ -108,6 +109,7 @@ def environment(folder: Path, **more: str) -> dict[str, str]:
         "CONSILIUM_DATA_DIR": str(folder),
         "CONSILIUM_PORT": str(free_port()),
         "CONSILIUM_REGISTRY_PORT": str(free_port()),
+        "CONSILIUM_AUTHORITY_PORT": str(free_port()),
         "CONSILIUM_MEDIA_ADDRESSES": MEDIA_ADDRESSES,
         "PYTHONPATH": str(ROOT),
         **more,
@@ -152,9 +154,9 @@ def one_machine(folder: Path | None = None, *flags: str, **more: str) -> Iterato
 def production(
     postgres: str, redis: str, *, signaling: int = 1, media: int = 1, **more: str
 ) -> Iterator[Installation]:
-    """The Procfile's lines with a database and a Redis, and a registry simulator beside them.
+    """The Procfile's lines with a database and a Redis, and the simulators of registry and authority beside them.
 
-    `parts` holds web, signaling-N, media-N, worker and registry; `url` is web's, `signaling_url` the first
+    `parts` holds web, signaling-N, media-N, worker, registry and authority; `url` is web's, `signaling_url` the first
     signaling's. A reverse proxy in front of the two is the test's affair.
     """
     with ExitStack() as stack:
@@ -201,8 +203,9 @@ def _lines(
         yield f"signaling-{number}", line["signaling"], {"PORT": str(port)}
     yield "web", line["web"], {}
     yield "worker", line["worker"], {}
-    registry = next(part for part in supervise.parts_of_one_machine(settings) if part.name == "registry")
-    yield "registry", [sys.executable, *registry.arguments], dict(registry.variables)
+    for part in supervise.parts_of_one_machine(settings):
+        if part.name in ("registry", "authority"):
+            yield part.name, [sys.executable, *part.arguments], dict(part.variables)
 
 
 def procfile() -> dict[str, list[str]]:

@@ -7,6 +7,8 @@ revocation lists and challenges do.
 from __future__ import annotations
 
 import base64
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -14,7 +16,7 @@ from uuid import UUID, uuid4
 
 from pycrdt import Doc, Text
 
-from consilium import clock, demo
+from consilium import bootstrap, clock, demo
 from consilium import commands as c
 from consilium.actor import Actor
 from consilium.errors import ConsiliumError
@@ -22,6 +24,9 @@ from consilium.model import Body, Case, Consilium, Person, Protocol
 from consilium.parts import Parts
 from consilium.seal.providers import SoftwareKey
 from consilium.service import Service
+from consilium.settings import Settings
+from web.simulator.authority import serving
+from web.simulator.authority_desk import Desk
 
 BOARD = (("chair", "chair"), ("deputy", "deputy"), ("secretary", "secretary"), ("member1", "member"))
 CONSULTATION = (("member1", "consultant"), ("ivanova", "attending"))
@@ -32,6 +37,7 @@ class World:
     """Everything loaded; `do` is a person's command."""
 
     service: Service
+    desk: Desk | None = None
     keys: dict[str, tuple[SoftwareKey, bytes]] = field(default_factory=dict)
 
     @property
@@ -272,11 +278,31 @@ class World:
         return self.protocol(protocol.id)
 
 
-def loaded(parts: Parts) -> World:
+def loaded(parts: Parts, desk: Desk | None = None) -> World:
     """The demonstration world on these parts."""
     service = Service(parts)
     demo.load(service)
-    return World(service)
+    return World(service, desk)
+
+
+@contextmanager
+def authority_beside(settings: Settings) -> Iterator[tuple[Settings, Desk]]:
+    """The authority simulator on the folder of these settings, and settings that ask it."""
+    desk = Desk.open(settings.data_dir / "authority")
+    with serving(desk) as url:
+        urls = {"timestamp_urls": (f"{url}/tsa",), "crl_urls": (f"{url}/crl",), "ocsp_url": f"{url}/ocsp"}
+        yield replace(settings, **urls), desk
+
+
+@contextmanager
+def inhabited(settings: Settings) -> Iterator[World]:
+    """The demonstration world, with an authority of its own to ask."""
+    with authority_beside(settings) as (asking, desk):
+        parts = bootstrap.build(asking)
+        try:
+            yield loaded(parts, desk)
+        finally:
+            parts.close()
 
 
 def typed(updates: list[bytes], section: str, text: str) -> str:

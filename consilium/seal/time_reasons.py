@@ -84,4 +84,41 @@ TIME_REASONS: dict[str, tuple[str, str]] = {
         "Служба меток времени не задана (CONSILIUM_TIMESTAMP_URLS).",
         "No timestamp authority is set (CONSILIUM_TIMESTAMP_URLS).",
     ),
+    # Revocation
+    "OCSP_FORMAT": (
+        "Ответ службы проверки сертификатов (OCSP) не читается.",
+        "The OCSP answer cannot be read: {what}.",
+    ),
+    "OCSP_STATUS": (
+        "Служба проверки сертификатов (OCSP) отказалась отвечать (состояние {status}).",
+        "The OCSP responder refused to answer (status {status}).",
+    ),
+    "OCSP_OTHER": (
+        "Ответ службы проверки сертификатов (OCSP) относится к другому сертификату или запросу.",
+        "The OCSP answer is about another certificate or request.",
+    ),
+    "OCSP_SIGNATURE": (
+        "Подпись службы проверки сертификатов (OCSP) не сходится.",
+        "The OCSP responder's signature does not verify.",
+    ),
+    "OCSP_RESPONDER": (
+        "Ответила не та служба проверки сертификатов (OCSP), которой это поручено.",
+        "The OCSP answer comes from a responder that is not entitled to give it.",
+    ),
+    "OCSP_STALE": (
+        "Ответ службы проверки сертификатов (OCSP) устарел (годен до {until}).",
+        "The OCSP answer is out of date (good until {until}).",
+    ),
+    "OCSP_UNKNOWN": (
+        "Служба проверки сертификатов (OCSP) не знает этого сертификата.",
+        "The OCSP responder does not know this certificate.",
+    ),
+    "REVOCATION_MISSING": (
+        "Нет сведений об отзыве сертификата на нужный момент.",
+        "There is no word about the certificate's revocation at the moment needed.",
+    ),
+    "REVOKED_BEFORE_PROOF": (
+        "Сертификат отозван раньше, чем удалось получить метку времени подписи: подпишите заново.",
+        "The certificate was revoked before the signature could be timestamped: sign again.",
+    ),
 }

@@ -9,27 +9,20 @@ from pathlib import Path
 
 import pytest
 
-from consilium import bootstrap
 from consilium.settings import Settings
-from tests.people import World, loaded
+from tests.people import World, inhabited
 
 
 @pytest.fixture
 def world(settings: Settings) -> Iterator[World]:
-    parts = bootstrap.build(settings)
-    try:
-        yield loaded(parts)
-    finally:
-        parts.close()
+    with inhabited(settings) as made:
+        yield made
 
 
 @pytest.fixture(scope="module")
 def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    parts = bootstrap.build(embedded(tmp_path_factory.mktemp("shared")))
-    try:
-        yield loaded(parts)
-    finally:
-        parts.close()
+    with inhabited(embedded(tmp_path_factory.mktemp("shared"))) as made:
+        yield made
 
 
 def embedded(folder: Path) -> Settings:

@@ -221,7 +221,7 @@ def test_one_media_process_per_local_control_address(env):
     controls = "unix:/run/a.sock,tcp:media.example:7000,unix:/run/b.sock"
     env = {**env, "CONSILIUM_MEDIA_CONTROLS": controls, "CONSILIUM_MEDIA_KEY_FILE": "key"}
     parts = supervise.parts_of_one_machine(Settings.from_environment(env))
-    assert [part.name for part in parts] == ["media-1", "media-2", "registry", "worker", "edge"]
+    assert [part.name for part in parts] == ["media-1", "media-2", "registry", "authority", "worker", "edge"]
 
 
 def test_outside_demonstration_mode_there_is_no_simulator(env):

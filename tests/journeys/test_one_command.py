@@ -46,7 +46,7 @@ class TestARunningMachine:
         assert found
         assert found - loopback == set()
 
-    @pytest.mark.parametrize("part", ["edge", "media-1", "worker", "registry"])
+    @pytest.mark.parametrize("part", ["edge", "media-1", "worker", "registry", "authority"])
     def test_a_part_that_is_killed_comes_back(self, lasting, part):
         before = lasting.pid(part)
         lasting.kill(part)
@@ -87,5 +87,13 @@ def test_the_lines_of_the_procfile_start_the_shape_of_production(postgres_url, r
         fresh_database(postgres_url) as database,
         installations.production(database, redis_url, media=2) as running,
     ):
-        assert set(running.parts) == {"web", "signaling-1", "media-1", "media-2", "worker", "registry"}
+        assert set(running.parts) == {
+            "web",
+            "signaling-1",
+            "media-1",
+            "media-2",
+            "worker",
+            "registry",
+            "authority",
+        }
         assert [name for name, process in running.parts.items() if process.poll() is not None] == []

@@ -14,12 +14,12 @@ from typing import Any
 
 import pytest
 
-from consilium import bootstrap, clock, registering, sealing
+from consilium import clock, registering, sealing
 from consilium.filing.states import REGISTERING_LIMIT
 from consilium.model import FilingStatus
 from consilium.settings import Settings
 from tests import services
-from tests.people import World, loaded
+from tests.people import World, inhabited
 
 ROOT = Path(__file__).resolve().parents[3]
 ALL = ("deputy", "secretary", "member1", "ivanova")
@@ -49,9 +49,8 @@ def documents(address: str) -> Any:
 
 @pytest.fixture
 def world(settings: Settings, registry: str) -> Iterator[World]:
-    parts = bootstrap.build(replace(settings, registry_url=registry))
-    yield loaded(parts)
-    parts.close()
+    with inhabited(replace(settings, registry_url=registry)) as made:
+        yield made
 
 
 def file_and_die(world: World, protocol: str) -> int:

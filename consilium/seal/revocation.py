@@ -1,0 +1,184 @@
+"""Where word about revocation comes from: lists (CRL) and OCSP answers, fetched within bounds and kept.
+
+A list is kept until its authority has a newer one; a list older than the one we have is not taken in its place.
+Only hosts of the allow-list and the addresses of the settings are asked, whatever a certificate says.
+"""
+
+import hashlib
+import logging
+import secrets
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from consilium import clock
+from consilium.seal import asn1, ocsp, outward
+from consilium.seal.asn1 import Fields, Node
+from consilium.seal.certificates import Certificate, certificate_of
+from consilium.seal.crl import RevocationList, list_of
+from consilium.seal.errors import AuthoritySilent, SealError, SignatureRefused
+from consilium.seal.outward import Allowed
+from consilium.seal.providers import write_private
+from consilium.seal.trust import TrustStore, crl_from
+
+__all__ = ["Proof", "Revocation"]
+
+log = logging.getLogger(__name__)
+
+DISTRIBUTION_POINTS, ACCESS, OCSP_ACCESS = "2.5.29.31", "1.3.6.1.5.5.7.1.1", "1.3.6.1.5.5.7.48.1"
+SERVICES = frozenset({"1.3.6.1.5.5.7.3.8", "1.3.6.1.5.5.7.3.9"})
+URI_TAG = 0x86
+LARGEST_LIST = 32 * 2**20
+# A list that is still good is not fetched again within this time, however often seals are made.
+REST = timedelta(minutes=10)
+MOST_ADDRESSES = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """Word about one certificate: lists of its issuer, OCSP answers, and the responders' certificates."""
+
+    crls: tuple[bytes, ...] = ()
+    ocsps: tuple[bytes, ...] = ()
+    responders: tuple[bytes, ...] = ()
+    revoked_at: datetime | None = None
+
+
+@dataclass(slots=True)
+class Revocation:
+    """The fetcher. `crl_urls` are asked besides what certificates name; `ocsp_url` where they name no responder."""
+
+    allowed: Allowed
+    crl_urls: tuple[str, ...]
+    ocsp_url: str
+    folder: Path
+    clock: Callable[[], datetime] = field(default=clock.now)
+    _asked: dict[str, datetime] = field(default_factory=dict)
+
+    def proof(self, certificate: bytes, issuer: bytes, trust: TrustStore, since: datetime) -> Proof:
+        """Word about a certificate that is enough to judge a signature proven at `since`.
+
+        An OCSP answer where there is a responder to ask; a list of the issuer always, when one can be had. A silent
+        responder is made up for only by a list issued after `since`. Raises AuthoritySilent when that is not to be
+        had now, SignatureRefused OCSP_* for a responder that answers wrongly.
+        """
+        subject, authority = certificate_of(certificate), certificate_of(issuer)
+        lists = [one for one in self.lists(subject, authority, trust, since) if one.next_update >= since]
+        best = max(lists, key=lambda one: one.this_update, default=None)
+        crls = (best.der,) if best else ()
+        urls = self._responders(subject)
+        if not urls:
+            if best is None:
+                raise AuthoritySilent("REVOCATION_MISSING")
+            return Proof(crls=crls)
+        try:
+            response, status = self._ocsp(urls, subject, authority)
+        except (AuthoritySilent, SignatureRefused):
+            if best is not None and best.this_update >= since:
+                return Proof(crls=crls)
+            raise
+        responders = () if status.responder == issuer else (status.responder,)
+        return Proof(crls, (response,), responders, status.revoked_at)
+
+    def lists(
+        self, subject: Certificate, issuer: Certificate, trust: TrustStore, since: datetime
+    ) -> list[RevocationList]:
+        """Every list of the issuer that is good now: what certificates and settings name, and what the trust holds."""
+        at = self.clock()
+        found = [list_of(der) for der in trust.crls]
+        for url in dict.fromkeys((*self._named_lists(subject), *self.crl_urls)):
+            fetched = self._list(url, since, at)
+            if fetched is not None:
+                found.append(fetched)
+        return [one for one in found if one.usable and one.next_update > at and one.by(issuer)]
+
+    def kept(self) -> tuple[bytes, ...]:
+        """Lists fetched before, whatever process fetched them; for who judges without a network."""
+        return tuple(der for path in sorted(self.folder.glob("*.crl")) if (der := _read(path)))
+
+    def refresh(self, certificates: list[bytes]) -> None:
+        """Fetch what the settings and these certificates name, so that signatures are judged by fresh lists."""
+        at = self.clock()
+        named = [url for der in certificates for url in self._named_lists(certificate_of(der))]
+        for url in dict.fromkeys((*self.crl_urls, *named)):
+            self._list(url, at, at)
+
+    def _list(self, url: str, since: datetime, at: datetime) -> RevocationList | None:
+        path = self.folder / f"{hashlib.sha256(url.encode()).hexdigest()}.crl"
+        der = _read(path)
+        known = list_of(der) if der else None
+        good = known is not None and known.next_update > at
+        rested = at - self._asked.get(url, at - 2 * REST) >= REST
+        if good and known is not None and (known.this_update >= since or not rested):
+            return known
+        try:
+            fetched = list_of(crl_from(outward.ask(url, self.allowed, limit=LARGEST_LIST)))
+        except SealError as error:
+            log.warning("revocation.no_list", extra={"url": url, "cause": error.code})
+            return known if good else None
+        self._asked[url] = at
+        if known is not None and fetched.issuer == known.issuer and fetched.this_update < known.this_update:
+            log.warning("revocation.older_list", extra={"url": url})
+            return known
+        write_private(path, fetched.der)
+        return fetched
+
+    def _ocsp(
+        self, urls: tuple[str, ...], subject: Certificate, issuer: Certificate
+    ) -> tuple[bytes, ocsp.OcspStatus]:
+        last: SealError = AuthoritySilent("REVOCATION_MISSING")
+        for url in urls:
+            nonce = secrets.token_bytes(16)
+            query = ocsp.request(subject.der, issuer.der, nonce)
+            try:
+                response = outward.ask(
+                    url, self.allowed, body=query, kind="application/ocsp-request", limit=ocsp.LIMITS.size
+                )
+                return response, ocsp.status_of(response, subject.der, issuer.der, self.clock(), nonce=nonce)
+            except SealError as error:
+                log.warning("revocation.no_ocsp", extra={"url": url, "cause": error.code})
+                last = error
+        raise last
+
+    def _responders(self, subject: Certificate) -> tuple[str, ...]:
+        named = _uris(subject.extensions.get(ACCESS), OCSP_ACCESS)
+        allowed = tuple(url for url in named if self.allowed.permits(url))
+        # A timestamp authority's certificate or a CA's is settled by its issuer's list alone.
+        own = (self.ocsp_url,) if self.ocsp_url and not subject.ca and not subject.purposes & SERVICES else ()
+        return allowed or own
+
+    def _named_lists(self, subject: Certificate) -> tuple[str, ...]:
+        named = _uris(subject.extensions.get(DISTRIBUTION_POINTS), "")
+        return tuple(url for url in named if self.allowed.permits(url))
+
+
+def _uris(extension: bytes | None, method: str) -> tuple[str, ...]:
+    """Addresses in a CRLDistributionPoints, or those of one access method in an AuthorityInfoAccess."""
+    if extension is None:
+        return ()
+    try:
+        found = [
+            node.content.decode("ascii")
+            for one in asn1.read(extension, 0, len(extension)).expect(asn1.SEQUENCE).children()
+            for node in _leaves(one)
+            if node.tag == URI_TAG and (not method or Fields(one).take().oid() == method)
+        ]
+    except (SignatureRefused, UnicodeDecodeError):
+        return ()
+    return tuple(found[:MOST_ADDRESSES])
+
+
+def _leaves(node: Node, depth: int = 0) -> Iterator[Node]:
+    if node.tag & 0x20 and depth < 6:
+        for child in node.children():
+            yield from _leaves(child, depth + 1)
+    else:
+        yield node
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        return b""
