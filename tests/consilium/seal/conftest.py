@@ -17,10 +17,10 @@ from consilium.seal import (
     PackageContents,
     PersonalSignature,
     PersonSubject,
-    SoftwareKey,
     TrustStore,
     render_dissent,
 )
+from consilium.seal.providers import FileKey
 
 if TYPE_CHECKING:
     from tests.consilium.seal.eras import Ages
@@ -33,7 +33,7 @@ DOCUMENT = "<protocol>Протокол консилиума\r\nпервая ст
 class Signer:
     """A key, its certificate, and whom the server would expect."""
 
-    key: SoftwareKey
+    key: FileKey
     certificate: bytes
     expected: ExpectedSigner
 
@@ -53,7 +53,7 @@ class World:
         return self.authority.trust(AT)
 
     def doctor(self, surname: str, snils: str) -> Signer:
-        key = SoftwareKey.generate()
+        key = self.authority.new_key()
         subject = PersonSubject(f"{surname} Анна Петровна", surname, "Анна Петровна", snils)
         expected = ExpectedSigner.person(snils=snils, surname=surname, given="Анна Петровна")
         return Signer(key, self.authority.issue(key.csr(), subject, AT), expected)
@@ -79,6 +79,12 @@ class World:
         )
 
 
+@pytest.fixture(scope="session", params=["gost256", "gost512"])
+def gost_world(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> World:
+    """The same world with GOST keys throughout, of either size."""
+    return make_world(tmp_path_factory.mktemp("authority"), request.param)
+
+
 @pytest.fixture(scope="session")
 def world(tmp_path_factory: pytest.TempPathFactory) -> World:
     return make_world(tmp_path_factory.mktemp("authority"))
@@ -92,9 +98,9 @@ def ages(world: World, tmp_path_factory: pytest.TempPathFactory) -> "Ages":
     return three_ages(world, tmp_path_factory.mktemp("ages"))
 
 
-def make_world(folder: Path) -> World:
-    authority = DemoAuthority.create(folder, AT)
-    key = SoftwareKey.generate()
+def make_world(folder: Path, algorithm: str = "p256") -> World:
+    authority = DemoAuthority.create(folder, AT, algorithm)
+    key = authority.new_key()
     subject = OrganisationSubject("НМИЦ онкологии", "1027739552642", "7726074986")
     certificate = authority.issue_organisation(key.csr(), subject, AT)
     expected = ExpectedSigner.of_organisation(ogrn="1027739552642", inn="7726074986")
