@@ -90,7 +90,7 @@ def load(path: Path | None) -> Profile:
 def _merged(given: dict[str, Any]) -> dict[str, Any]:
     """Only the parts of an operation that differ need be named."""
     known = msgspec.to_builtins(OPERATIONS)
-    changes = given.get("operations", {})
+    changes = msgspec.convert(given.get("operations", {}), dict[str, dict[str, str]])
     if unknown := set(changes) - set(known):
         raise ValueError(f"no such operation: {', '.join(sorted(unknown))}")
     merged = {name: {**one, **changes.get(name, {})} for name, one in known.items()}
