@@ -777,6 +777,19 @@ class RecordSeal(Command):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RecordRenewal(Command):
+    """System (worker): the package has one more archive timestamp (SG-11). `before` is the digest it grew from."""
+
+    protocol: UUID
+    before: Digest
+    package_digest: Digest
+    package_name: Line
+    number: int
+    stamped_at: datetime
+    good_until: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RecordSealWait(Command):
     """System (worker): the seal waits for somebody outside; `reason` is the code of what he answered."""
 
@@ -834,8 +847,6 @@ WIRE: dict[str, type[Command]] = {
     "person.add": AddPerson,
     "route.open": OpenRoute,
     "body.establish": EstablishBody,
-    "organisation.change": ChangeOrganisation,
-    "register.export": ExportRegister,
     "organisation.change": ChangeOrganisation,
     "register.export": ExportRegister,
     "request.create": CreateRequest,

@@ -675,6 +675,18 @@ class ProtocolSealed(ProtocolEvent):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ArchiveRenewed(ProtocolEvent):
+    """One more archive timestamp lies over the package: what was sealed holds until `good_until` (SG-11)."""
+
+    version: int
+    number: int
+    before: str
+    package_digest: str
+    stamped_at: datetime
+    good_until: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ExtractMade(ProtocolEvent):
     """The extract of a commission's sealed protocol, frozen at once."""
 
@@ -850,6 +862,7 @@ EVENTS: dict[str, type[Event]] = {
         SealDelayed,
         SignatureLapsed,
         ProtocolSealed,
+        ArchiveRenewed,
         ExtractMade,
         AnnulmentMade,
         PaperWithdrawn,

@@ -168,6 +168,11 @@ class Settings:
             "meaning": "timestamp authorities (RFC 3161) in order of preference, comma-separated; without one nothing is sealed"
         }
     )
+    archive_renew_days: int = field(
+        metadata={
+            "meaning": "days before the end of the newest timestamp of a package that it gets an archive timestamp"
+        }
+    )
     crl_urls: tuple[str, ...] = field(
         metadata={
             "meaning": "revocation lists to fetch besides those that certificates name, comma-separated"
@@ -302,6 +307,7 @@ class _Reader:
             ),
             seal_key=self.seal_key(),
             timestamp_urls=self.urls("timestamp_urls") or ((f"{own}/tsa",) if own else ()),
+            archive_renew_days=self.number("archive_renew_days", 90, 1, 3650),
             crl_urls=self.urls("crl_urls") or ((f"{own}/crl",) if own else ()),
             ocsp_url=self.url("ocsp_url", ("http", "https")) or (f"{own}/ocsp" if own else None),
             revocation_hosts=self.several("revocation_hosts"),

@@ -45,16 +45,22 @@ log = logging.getLogger(__name__)
 # Kind of row -> where its handler lives; imported when the first such row is run.
 HANDLERS: dict[str, str] = {
     "protocol.seal": "consilium.sealing:seal_protocol",
+    "protocol.stamp": "consilium.sealing:stamp_signatures",
     "protocol.file": "consilium.registering:file_protocol",
     "signing.remind": "consilium.reminding:remind",
     "filing.check": "consilium.registering:check_filing",
     "protocol.export": "consilium.exporting:export_protocol",
+    "archive.look": "consilium.renewing:look",
+    "archive.renew": "consilium.renewing:renew_package",
     "anchor.write": "consilium.store.verify:write_anchors",
+    "revocation.refresh": "consilium.revocations:refresh",
     "store.sweep": "consilium.tasks:sweep",
 }
 # Kind -> how often a row of it appears by itself.
 RECURRING: dict[str, timedelta] = {
     "anchor.write": timedelta(minutes=10),
+    "archive.look": timedelta(hours=6),
+    "revocation.refresh": timedelta(hours=1),
     "store.sweep": timedelta(hours=1),
 }
 LOOK_EVERY = 0.25

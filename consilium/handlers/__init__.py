@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from consilium.commands import Command
 from consilium.handlers import (
+    archive,
     decision,
     directory,
     meeting,
@@ -36,6 +37,7 @@ HANDLERS: dict[type[Command], Handler] = {
     **papers.HANDLERS,
     **signing.HANDLERS,
     **sealing.HANDLERS,
+    **archive.HANDLERS,
     **turns.HANDLERS,
     **readiness.HANDLERS,
     **recording.HANDLERS,

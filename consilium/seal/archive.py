@@ -22,7 +22,7 @@ from consilium.seal.stamps import ARCHIVE, ArchivePolicy
 from consilium.seal.tight import tighten
 from consilium.seal.trust import TrustStore, certificates_from, crl_from
 
-__all__ = ["Gather", "Gathered", "Stamp", "good_until", "renew", "renewal_due"]
+__all__ = ["Gather", "Gathered", "Stamp", "good_until", "renew", "renewal_due", "weakest_digest"]
 
 log = logging.getLogger(__name__)
 
@@ -60,16 +60,18 @@ def renewal_due(
     layers = layers_of(members)
     if not layers:
         return ""
-    newest, soon = layers[-1], at + ahead
+    soon = at + ahead
     if good_until(members) <= soon:
         return "certificate"
-    used = {_imprint(members[newest.token])}
-    if newest.number:
-        used.add(manifest.parse_manifest(members[newest.covered])[0])
-    else:
-        used.add("sha256")
-    ends = [policy.end_of(digest) for digest in used]
-    return "digest" if any(end is not None and end <= soon for end in ends) else ""
+    end = policy.end_of(weakest_digest(members))
+    return "digest" if end is not None and end <= soon else ""
+
+
+def weakest_digest(members: Mapping[str, bytes]) -> str:
+    """The shortest digest that the newest timestamp and its list rest on."""
+    newest = layers_of(members)[-1]
+    listed = manifest.parse_manifest(members[newest.covered])[0] if newest.number else "sha256"
+    return min(_imprint(members[newest.token]), listed, key=lambda digest: digest[-3:])
 
 
 def good_until(members: Mapping[str, bytes]) -> datetime:

@@ -35,6 +35,7 @@ __all__ = [
     "read_package",
     "signed_files",
     "write_package",
+    "write_whole",
 ]
 
 REQUIRED = ("document.xml", "signatures/org.sig", "audit/chain.jsonl", "VERIFY.txt", manifest.MANIFEST)
@@ -105,7 +106,7 @@ def write_package(path: Path, contents: PackageContents) -> str:
     """
     packed = container.pack(_members(contents))
     container.unpack(packed)
-    _write(path, packed)
+    write_whole(path, packed)
     return hashlib.sha256(packed).hexdigest()
 
 
@@ -231,7 +232,8 @@ def _read(path: Path) -> bytes:
         raise PackageRefused("PACKAGE_FORMAT", what="file") from error
 
 
-def _write(path: Path, content: bytes) -> None:
+def write_whole(path: Path, content: bytes) -> None:
+    """Write a file so that under its name there is the old content or the new one, and never a part."""
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:

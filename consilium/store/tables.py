@@ -284,6 +284,18 @@ seal_works = sa.Table(
     _to("protocol_id", "protocols"),
 )
 
+# What the renewal of packages has read of each: when its newest timestamp ends, and the weakest digest it rests on.
+archive_looks = sa.Table(
+    "archive_looks",
+    metadata,
+    sa.Column("protocol_id", sa.Uuid, primary_key=True),
+    sa.Column("package_digest", sa.Text, nullable=False),
+    sa.Column("good_until", Moment),
+    sa.Column("weakest", sa.Text, nullable=False),
+    sa.Column("at", Moment, nullable=False),
+    _to("protocol_id", "protocols"),
+)
+
 # --- journal -------------------------------------------------------------------------------------
 
 Position = sa.BigInteger().with_variant(sa.Integer, "sqlite")

@@ -38,12 +38,14 @@ def upgrade():
     _number_in_series()
     _webhooks()
     _seal_works()
+    _archive_looks()
 
 
 def downgrade():
     _no_records()
     op.drop_table("nsi_entries")
     op.drop_table("nsi_dictionaries")
+    op.drop_table("archive_looks")
     op.drop_table("seal_works")
     op.drop_table("webhook_deliveries")
     op.drop_table("webhooks")
@@ -341,4 +343,23 @@ def _seal_works():
             deferrable=True,
         ),
         sa.PrimaryKeyConstraint("protocol_id", "name", name=op.f("pk_seal_works")),
+    )
+
+
+def _archive_looks():
+    op.create_table(
+        "archive_looks",
+        sa.Column("protocol_id", sa.Uuid(), nullable=False),
+        sa.Column("package_digest", sa.Text(), nullable=False),
+        sa.Column("good_until", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("weakest", sa.Text(), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["protocol_id"],
+            ["protocols.id"],
+            name=op.f("fk_archive_looks_protocol_id"),
+            initially="DEFERRED",
+            deferrable=True,
+        ),
+        sa.PrimaryKeyConstraint("protocol_id", name=op.f("pk_archive_looks")),
     )
