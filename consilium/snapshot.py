@@ -114,6 +114,11 @@ SECTIONS: dict[type[Event], frozenset[str]] = {
     events.SealDelayed: frozenset({"protocols"}),
     events.SignatureLapsed: frozenset({"protocols"}),
     events.ProtocolSealed: frozenset({"protocols"}),
+    events.ExtractMade: frozenset({"protocols"}),
+    events.AnnulmentMade: frozenset({"protocols"}),
+    events.PaperWithdrawn: frozenset({"protocols"}),
+    events.ProtocolAnnulled: frozenset({"protocols"}),
+    events.ProtocolReplaced: frozenset({"protocols"}),
     events.ProtocolRegistered: frozenset({"protocols"}),
 }
 """Event -> sections to send again. An event that is not here changes nothing on a room's screen."""
@@ -128,6 +133,7 @@ class Scene:
     consilium: Consilium
     cases: dict[UUID, Case]
     protocols: list[Protocol]
+    papers: list[Protocol]
     seq: int
     at: datetime
 
@@ -143,7 +149,9 @@ def load(reader: Reader, consilium_id: UUID, at: datetime, names: frozenset[str]
         if "protocols" in names
         else []
     )
-    return Scene(consilium=consilium, cases=cases, protocols=protocols, seq=seq, at=at)
+    known = {one.id for one in protocols}
+    papers = [one for one in reader.papers(consilium_id) if one.id not in known] if protocols else []
+    return Scene(consilium=consilium, cases=cases, protocols=protocols, papers=papers, seq=seq, at=at)
 
 
 def snapshot(scene: Scene, seat: Seat) -> dict[str, Section]:
@@ -483,10 +491,24 @@ def _protocols(scene: Scene, seat: Seat) -> list[dict[str, Any]]:
             "version": one.version,
             "digest": one.digest,
             "awaits_me": _awaits(one, seat),
+            "annulled": one.annulled_at is not None,
+            "papers": [_paper(paper, seat) for paper in scene.papers if paper.item_id == one.item_id],
         }
         for one in scene.protocols
         if access.sees(seat, one.item_id)
     ]
+
+
+def _paper(one: Protocol, seat: Seat) -> dict[str, Any]:
+    """An extract, an act, a version whose place was taken: what the protocol of the item has beside it."""
+    return {
+        "id": str(one.id),
+        "paper": one.paper,
+        "number": one.number,
+        "status": one.status,
+        "annulled": one.annulled_at is not None,
+        "awaits_me": _awaits(one, seat),
+    }
 
 
 def _awaits(protocol: Protocol, seat: Seat) -> bool:

@@ -9,8 +9,9 @@ from uuid import UUID
 import sqlalchemy as sa
 
 from consilium.model import Case, CaseStatus, Consilium, Person
+from consilium.queries.papers import state
 from consilium.queries.shown import case_line, moment, names_of, organisation_names
-from consilium.rules import request
+from consilium.rules import protocol, request
 from consilium.store import Entry, Reader
 from consilium.store.tables import cases, protocols
 
@@ -118,7 +119,7 @@ def request_page(reader: Reader, person: Person, case_id: UUID, at: datetime) ->
         "missing_to_send": request.missing_to_send(case),
         "consent_missing": request.consent_missing(case),
         "consilium": _consilium_line(consilium),
-        "protocols": _protocols(reader, case),
+        "protocols": _readable(reader, case, consilium, person),
         "documents": [
             {
                 "id": str(one.id),
@@ -213,12 +214,29 @@ def _consilium_line(consilium: Consilium | None) -> dict[str, Any] | None:
     }
 
 
+def _readable(
+    reader: Reader, case: Case, consilium: Consilium | None, person: Person
+) -> list[dict[str, Any]]:
+    """The case's papers for those who may read them."""
+    agenda = consilium.agenda if consilium else []
+    item = next((one for one in agenda if one.case_id == case.id), None)
+    if consilium is None or item is None or not protocol.sees_protocol(consilium, item, case, person):
+        return []
+    return _protocols(reader, case)
+
+
 def _protocols(reader: Reader, case: Case) -> list[dict[str, Any]]:
-    query = sa.select(protocols.c.id, protocols.c.number, protocols.c.status).where(
-        protocols.c.case_id == case.id
-    )
+    table = protocols.c
+    columns = (table.id, table.paper, table.number, table.status, table.annulled_at)
+    query = sa.select(*columns).where(table.case_id == case.id).order_by(table.created_at, table.id)
     return [
-        {"id": str(row.id), "number": row.number, "status": str(row.status)}
+        {
+            "id": str(row.id),
+            "paper": str(row.paper),
+            "number": row.number,
+            "status": str(row.status),
+            "state": state(str(row.status), row.annulled_at),
+        }
         for row in reader.connection.execute(query)
     ]
 

@@ -22,6 +22,7 @@ from consilium.model import (
     RecordingSegment,
     Seat,
 )
+from consilium.queries.papers import papers_of
 from consilium.queries.shown import case_line, moment, names_of, organisation_names
 from consilium.rules import kinds, protocol, recording, request, schedule
 from consilium.store import Reader
@@ -207,7 +208,15 @@ def _agenda_line(reader: Reader, person: Person, consilium: Consilium, item: Age
         "birth_date": moment(case.patient.birth_date) if opened else None,
         "question": case.question if opened else "",
         "protocol": _protocol_line(reader, person, consilium, item, case),
+        "papers": _paper_lines(reader, person, consilium, item, case),
     }
+
+
+def _paper_lines(
+    reader: Reader, person: Person, consilium: Consilium, item: AgendaItem, case: Case
+) -> list[dict[str, Any]]:
+    """Protocol, extract, acts and versions of one case, for those who may read them."""
+    return papers_of(reader, item.id) if protocol.sees_protocol(consilium, item, case, person) else []
 
 
 def _protocol_line(

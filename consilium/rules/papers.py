@@ -111,6 +111,12 @@ def require_replaceable(protocol: Protocol, successor: Protocol | None) -> None:
         raise Conflict("already_replaced")
 
 
+def require_withdrawable(made: Protocol) -> None:
+    """An extract or act before its seal; a protocol is taken back to drafting instead."""
+    if made.paper is Paper.PROTOCOL or made.status not in UNDER_WAY:
+        raise Conflict("wrong_step", status=str(made.status))
+
+
 def require_sealed(protocol: Protocol) -> None:
     """What is not sealed is still corrected by taking it back; what was annulled is done with."""
     if protocol.status is not ProtocolStatus.SEALED:
@@ -203,9 +209,8 @@ def _announced(made: Protocol, by: UUID) -> Event:
 
 
 def withdraw(made: Protocol, by: UUID, reason: str, at: datetime) -> list[Event]:
-    """An extract or act is given up before its seal. A protocol is taken back to drafting instead."""
-    if made.paper is Paper.PROTOCOL or made.status not in UNDER_WAY:
-        raise Conflict("wrong_step", status=str(made.status))
+    """An extract or act is given up before its seal; its number stays in the journal."""
+    require_withdrawable(made)
     _require_reason(reason)
     fallen = withdrawn(made, by, reason, at)
     return [PaperWithdrawn(version=made.version, by=by, reason=reason, fallen=fallen)]

@@ -27,6 +27,7 @@ from consilium.store.tables import (
     draft_updates,
     organisations,
     people,
+    protocols,
     routes,
 )
 
@@ -85,6 +86,11 @@ class Reader:
 
     def protocol(self, protocol_id: UUID) -> Protocol:
         return self.get(Protocol, protocol_id)
+
+    def papers(self, consilium_id: UUID) -> list[Protocol]:
+        """Everything that was ever written down of a consilium: protocols, extracts, acts, oldest first."""
+        found = self.all(Protocol, protocols.c.consilium_id == consilium_id)
+        return sorted(found, key=lambda one: (one.created_at, one.id))
 
     def person(self, person_id: UUID | None) -> Person:
         return self.get(Person, person_id)

@@ -88,9 +88,20 @@ function Saved({ draft, frozen }: { draft: Draft; frozen: boolean }) {
 
 function Frozen({ row }: { row: ProtocolRow }) {
   return (
-    <div class="note accent" data-testid="frozen">
+    <div class={row.annulled ? "note bad" : "note accent"} data-testid="frozen">
+      {row.annulled && <p><strong>{t("room.protocol.annulled")}</strong></p>}
       <p>{t(`room.protocol.${row.status === "sealed" ? "sealed" : "frozen"}`)} <code title={`sha256 ${row.digest}`}>{row.digest.slice(0, 16)}</code></p>
       <a class="button" href={`/protocols/${row.id}`} target="_blank" rel="noopener" data-testid="open-protocol">{t("room.protocol.open")}</a>
+      {row.papers.length > 0 && (
+        <ul class="plain" data-testid="papers">
+          {row.papers.map((one) => (
+            <li key={one.id}>
+              <a href={`/protocols/${one.id}`} target="_blank" rel="noopener">{t(`room.paper.${one.paper}`, { number: one.number })}</a>{" "}
+              <span class="quiet small">{t(`room.paper.state.${one.annulled ? "annulled" : one.status}`)}</span>
+            </li>
+          ))}
+        </ul>
+      )}
     </div>
   );
 }

@@ -210,6 +210,18 @@ export interface ProtocolRow {
   version: number;
   digest: string;
   awaits_me: boolean;
+  annulled: boolean;
+  papers: PaperRow[];
+}
+
+/** An extract, an act of annulment, a version whose place was taken: what a protocol has beside it. */
+export interface PaperRow {
+  id: Id;
+  paper: "protocol" | "extract" | "annulment";
+  number: string;
+  status: "drafting" | "signing" | "sealing" | "sealed" | "withdrawn";
+  annulled: boolean;
+  awaits_me: boolean;
 }
 
 /** The newest recording of the meeting. Who refused is named to nobody. */

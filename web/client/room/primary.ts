@@ -37,7 +37,7 @@ function look(key: string, at: Layout, focus?: string, values = {}): Primary {
 
 /** A frozen protocol that waits for my signature: it is read and signed on a page of its own. */
 function signing(snapshot: Snapshot): Primary | null {
-  const paper = snapshot.protocols.find((one) => one.awaits_me);
+  const paper = snapshot.protocols.flatMap((one) => [one, ...one.papers]).find((one) => one.awaits_me);
   return paper ? { key: "sign", values: { number: paper.number }, step: { do: "open", href: `/protocols/${paper.id}` } } : null;
 }
 
