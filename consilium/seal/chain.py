@@ -18,6 +18,7 @@ from itertools import pairwise
 from consilium.seal.certificates import Certificate, certificate_of, signed_by
 from consilium.seal.crl import RevocationList, list_of
 from consilium.seal.errors import SignatureRefused
+from consilium.seal.ocsp import OcspStatus, status_of
 from consilium.seal.policy import Policy, sound_authority
 from consilium.seal.trust import TrustStore
 
@@ -161,15 +162,32 @@ def _require_valid(path: Path, at: datetime) -> None:
 
 
 def _require_unrevoked(path: Path, trust: TrustStore, at: datetime, *, proven: bool) -> None:
+    """Every word against a link counts, of a list or an answer; one current word for it is needed."""
     lists = [list_of(der) for der in trust.crls]
     for link, issuer in pairwise(path):
         own = [one for one in lists if one.by(issuer)]
-        for one in own:
-            entry = one.entry(link.serial)
-            if entry is not None and not (proven and entry.since > at):
-                raise SignatureRefused("REVOKED", since=entry.since)
-        if not any(_speaks(one, link, at) for one in own):
+        answers = list(_answers(link, issuer, trust, at))
+        dates = [entry.since for one in own if (entry := one.entry(link.serial))]
+        dates += [one.revoked_at for one in answers if one.revoked_at]
+        counting = [since for since in dates if not (proven and since > at)]
+        if counting:
+            raise SignatureRefused("REVOKED", since=min(counting))
+        if not any(_speaks(one, link, at) for one in own) and not any(not one.revoked for one in answers):
             raise SignatureRefused("CRL_STALE" if own else "NO_CRL")
+
+
+def _answers(link: Certificate, issuer: Certificate, trust: TrustStore, at: datetime) -> Iterator[OcspStatus]:
+    """What responders say of the certificate; an answer that is not sound or not about it says nothing."""
+    for response in trust.ocsps:
+        try:
+            status = status_of(response, link.der, issuer.der, at)
+        except SignatureRefused as refused:
+            if refused.code == "GOST_UNAVAILABLE":
+                raise
+            continue
+        # As with a list: after its end nobody keeps books on a certificate.
+        if status.revoked or status.this_update <= link.not_after:
+            yield status
 
 
 def _speaks(one: RevocationList, link: Certificate, at: datetime) -> bool:

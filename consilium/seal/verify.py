@@ -118,7 +118,7 @@ class _Check:
         proven = {
             "CADES_BES": True,
             "CHAIN": True,
-            "CRL": True,
+            "REVOCATION": True,
             "SIGNER": self.signer,
             "CHALLENGE": self.challenge,
             "TIMESTAMP": timestamps,

@@ -78,7 +78,7 @@ def test_a_gost_signature_is_verified_with_its_facts(gost_world: World) -> None:
     assert held.policy_id == "ru-ukep/1"
     assert held.policy_digest == RU_UKEP.digest
     assert held.signer.snils == "11223344595"
-    assert held.codes == ("CADES_BES", "CHAIN", "CRL", "SIGNER", "CHALLENGE")
+    assert held.codes == ("CADES_BES", "CHAIN", "REVOCATION", "SIGNER", "CHALLENGE")
     assert len(held.digest) == bits // 4
 
 

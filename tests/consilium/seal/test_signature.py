@@ -88,7 +88,7 @@ def test_a_good_signature_is_verified_with_its_facts(world: World) -> None:
     assert signature.certificate == world.chair.certificate
     assert signature.policy_id in POLICIES
     assert signature.policy_digest == DEMO_ECDSA.digest
-    assert signature.codes == ("CADES_BES", "CHAIN", "CRL", "SIGNER", "CHALLENGE")
+    assert signature.codes == ("CADES_BES", "CHAIN", "REVOCATION", "SIGNER", "CHALLENGE")
 
 
 def test_the_organisation_is_recognised_by_its_numbers(world: World) -> None:
