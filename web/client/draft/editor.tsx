@@ -7,7 +7,9 @@ import { ask } from "../room/ask";
 import { useRoom, useSnapshot } from "../room/context";
 import { DissentEditor } from "../room/decision/dissent";
 import { may, protocolAt } from "../room/select";
+import { Checking } from "./checking";
 import type { Draft } from "./draft";
+import { Findings } from "./findings";
 import { Section } from "./section";
 
 export function ProtocolStage() {
@@ -55,12 +57,34 @@ function Editor({ row }: { row: ProtocolRow }) {
       <Whose item={row.item} />
       {frozen ? <Frozen row={row} /> : <p class="quiet small">{t(readOnly ? "room.protocol.watch" : "room.protocol.write")}</p>}
       {missing.length > 0 && <Missing missing={missing} />}
-      {draft.sections.value.map((section) => (
-        <Section key={section} draft={draft} section={section} readOnly={readOnly} missing={missing.some((one) => one.field === section)} />
-      ))}
+      <div class="with-findings">
+        <div>
+          <div class="stack tight">
+            {draft.sections.value.map((section) => (
+              <Section key={section} draft={draft} section={section} readOnly={readOnly} missing={missing.some((one) => one.field === section)} />
+            ))}
+          </div>
+          {!frozen && <WhileTyping draft={draft} />}
+        </div>
+      </div>
       {!frozen && may(snapshot, "freeze") && <Freeze row={row} lacking={setMissing} />}
     </section>
   );
+}
+
+/** Asked again after every change, whoever made it, as soon as it is on the server. */
+function WhileTyping({ draft }: { draft: Draft }) {
+  const checking = useMemo(() => new Checking(draft.protocol, () => draft.state.peek() === "saved"), [draft]);
+  useEffect(() => {
+    const changed = (): void => checking.soon();
+    draft.document.on("update", changed);
+    void checking.now();
+    return () => {
+      draft.document.off("update", changed);
+      checking.close();
+    };
+  }, [checking, draft]);
+  return <Findings checking={checking} beside />;
 }
 
 /** Two identifiers of the patient: the case itself may already be off the table. */

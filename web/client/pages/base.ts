@@ -3,6 +3,7 @@ import { post } from "../live/ask";
 import { fieldsOf } from "./shared/fields";
 import { openFinder } from "./shared/finder";
 import { keepFresh, refresh } from "./shared/live";
+import { preparePickers } from "./shared/picker";
 import { clearError, send, showError, toast, told, type Fields } from "./shared/send";
 import { t } from "./shared/texts";
 
@@ -143,4 +144,5 @@ for (const table of document.querySelectorAll<HTMLElement>(".document table")) {
   if (table.scrollWidth > table.clientWidth) table.tabIndex = 0;
 }
 
+preparePickers();
 keepFresh();
