@@ -12,6 +12,7 @@ from consilium.documents.editions import Layout
 from consilium.documents.facts import CaseDocument, Coded, Diagnosis, ProtocolFacts, Result, Service
 from consilium.documents.markup import (
     ENTRY_ARC,
+    TYPE,
     Form,
     act,
     add,
@@ -28,10 +29,12 @@ from consilium.documents.markup import (
     text_value,
 )
 from consilium.documents.people import speaker
-from consilium.documents.record import DocumentReference, ResultKind, Tnm, Treatment
+from consilium.documents.record import ResultKind, Tnm, Treatment
 from consilium.documents.sections import Block, Entries, Group, Paragraph, Section, Table
 
 MAIN_DIAGNOSIS = "1"  # 11.1077
+# Extracts and referrals name a diagnosis without an identifier and without attributes.
+DETAILED = frozenset({Layout.ONCOLOGICAL, Layout.GENERAL, Layout.COMMISSION})
 ELECTRONIC, ON_PAPER = "1", "2"  # 99.2.1008
 CONSILIUM_HELD = "Проведение консилиума врачей"
 
@@ -88,12 +91,14 @@ def diagnosis_entries(section: etree._Element, form: Form) -> None:
     """One observation per diagnosis (У3-17)."""
     for at, one in enumerate(settled(form.facts), 1):
         made = observation(entry(section))
-        add(made, "id", root=form.root(ENTRY_ARC), extension=diagnosis_id(form, at))
+        if form.edition.layout in DETAILED:
+            add(made, "id", root=form.root(ENTRY_ARC), extension=diagnosis_id(form, at))
         coded(made, form, "code", one.kind, "11.1077")
         add(made, "text", one.text.strip() or form.name(one.code, "11.1005") or one.code.code)
         coded_value(made, form, one.code, "11.1005")
-        _attribute(made, form, "7026", one.certainty, "99.2.795")
-        _attribute(made, form, "12014", one.nature, "11.1049")
+        if form.edition.layout in DETAILED:
+            _attribute(made, form, "7026", one.certainty, "99.2.795")
+            _attribute(made, form, "12014", one.nature, "11.1049")
         if one.tnm and form.edition.layout is Layout.ONCOLOGICAL:
             _tnm(made, form, one.tnm)
 
@@ -110,7 +115,8 @@ def _tnm(parent: etree._Element, form: Form, one: Tnm) -> None:
             inner = field(related(outer), form, code)
             coded_value(inner, form, value, "99.2.547")
             basis = field(related(inner), form, "9063")
-            add(basis, "value", nullFlavor="NI")  # whether it is clinical or pathological is not asked for
+            # Whether it is clinical or pathological is not asked for.
+            add(basis, "value", **{TYPE: "CD"}, nullFlavor="NI")
 
 
 def results(form: Form) -> Group:
@@ -195,7 +201,7 @@ def recommendation_parts(form: Form) -> tuple[Section, ...]:
     """Coded sections of what was recommended; treatment by stages is what the oncological guide alone knows."""
     given = form.facts.recommendations
     found = []
-    if given.treatments and form.edition.layout is Layout.ONCOLOGICAL:
+    if _stages(form.facts) and form.edition.layout is Layout.ONCOLOGICAL:
         found.append(Section("RECTREAT", entries=_treatments))
     if given.examinations.strip():
         found.append(Section("RECEXAM", entries=_recommended(given.examinations)))
@@ -205,8 +211,13 @@ def recommendation_parts(form: Form) -> tuple[Section, ...]:
 
 
 def _treatments(section: etree._Element, form: Form) -> None:
-    for one in form.facts.recommendations.treatments:
+    for one in _stages(form.facts):
         _treatment(section, form, one)
+
+
+def _stages(facts: ProtocolFacts) -> list[Treatment]:
+    """Treatments with words and a method by code; others stand in the narrative alone."""
+    return [one for one in facts.recommendations.treatments if one.method.code and one.text.strip()]
 
 
 def _treatment(section: etree._Element, form: Form, one: Treatment) -> None:
@@ -228,7 +239,8 @@ def _recommended(text: str) -> Entries:
 
 def given_services(facts: ProtocolFacts) -> tuple[Service, ...]:
     """What was done: at least the consilium itself."""
-    return facts.services or (Service(what=Coded(code="", name=CONSILIUM_HELD), at=facts.ended_at),)
+    named = tuple(one for one in facts.services if one.what.code or one.what.name.strip())
+    return named or (Service(what=Coded(code="", name=CONSILIUM_HELD), at=facts.ended_at),)
 
 
 def services(form: Form) -> Group:
@@ -259,21 +271,20 @@ def service_entries(section: etree._Element, form: Form) -> None:
         moment(made, form, one.at)
 
 
-def linked(facts: ProtocolFacts) -> tuple[CaseDocument, ...]:
-    """Documents with a sort and a date: those can be named by code."""
-    return tuple(one for one in facts.documents if one.kind and one.kind.code and one.dated)
+def linked(facts: ProtocolFacts) -> tuple[tuple[CaseDocument, Coded], ...]:
+    """Documents with a sort (11.1522) and a date: those can be named by code."""
+    return tuple((one, one.kind) for one in facts.documents if one.kind and one.kind.code and one.dated)
 
 
 def link_entries(section: etree._Element, form: Form) -> None:
     """An act per document that can be named by code (У2-12)."""
-    for one in linked(form.facts):
+    for one, kind in linked(form.facts):
         made = act(entry(section))
-        coded(made, form, "code", one.kind or Coded(code="", name=""), "11.1522")
-        add(made, "text", one.title)
+        coded(made, form, "code", kind, "11.1522")
+        add(made, "text", one.title.strip() or form.name(kind, "11.1522"))
         moment(made, form, one.dated)
         paper_details(made, form, series=one.series, number=one.number, paper=one.paper)
-        reference: DocumentReference = one.reference
-        document_reference(made, form, reference.local_id, reference.registry_number)
+        document_reference(made, form, one.reference.local_id, one.reference.registry_number)
 
 
 def paper_details(made: etree._Element, form: Form, *, series: str, number: str, paper: bool) -> None:

@@ -32,8 +32,7 @@ from consilium.documents.markup import (
 )
 from consilium.documents.sections import Group, Paragraph, Section, Table
 from consilium.documents.terms import BUILT_IN, Terms
-from consilium.documents.text import check_text
-from consilium.documents.validate import check_facts, require_complete
+from consilium.documents.validate import check_facts, check_values, require_complete
 from consilium.errors import Invalid
 
 PROTOCOL_OF_COMMISSION = "87"  # 11.1522
@@ -60,8 +59,7 @@ def render(facts: ProtocolFacts, edition: Edition, source: ParentDocument, terms
         raise Invalid("edition_unknown", edition=edition.registry_kind or edition.code.code)
     check_facts(facts)
     require_complete(facts)
-    check_text(source.number, "source.number")
-    check_text(source.registry_number, "source.registry_number")
+    check_values(source, "source")
     form = Form(facts, edition, terms)
     return finish(form, _sections(form, source))
 

@@ -137,7 +137,7 @@ def _service_event(document: etree._Element, form: Form) -> None:
     facts, layout = form.facts, form.edition.layout
     event = add(add(document, "documentationOf"), "serviceEvent")
     coded(event, form, "code", form.edition.event, "99.2.726")
-    if layout in {Layout.ONCOLOGICAL, Layout.GENERAL, Layout.REFERRAL}:
+    if layout in {Layout.ONCOLOGICAL, Layout.REFERRAL}:
         add(event, "effectiveTime", value=form.stamp(facts.started_at))
     else:
         interval = add(event, "effectiveTime")
@@ -168,9 +168,9 @@ def _performer(event: etree._Element, form: Form, one: Participant) -> None:
         return
     remote = etree.Element(f"{{{MEDSERVICE}}}serviceRemote", value="true" if one.remote else "false")
     entity.insert(3, remote)  # after the two ids and the post (guide 190, Main08-1)
-    if one.qualification:
+    if one.qualification.strip():
         words = etree.Element(f"{{{PII}}}Qualification")
-        words.text = one.qualification
+        words.text = one.qualification.strip()
         entity.insert(4, words)
 
 

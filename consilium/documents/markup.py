@@ -5,6 +5,7 @@ Attributes and children are written in the order given, so that the same facts g
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import date, datetime
 
@@ -12,6 +13,7 @@ from lxml import etree
 
 from consilium.documents.editions import BASE, SNILS_ROOT, Edition
 from consilium.documents.facts import Coded, ProtocolFacts
+from consilium.documents.record import snils_digits
 from consilium.documents.terms import Terms
 from consilium.documents.wording import local
 
@@ -37,6 +39,10 @@ TYPE = f"{{{XSI}}}type"
 PATIENT_ARC, ENCOUNTER_ARC, INPATIENT_ARC, CARD_ARC = "10", "15", "16", "17"
 SET_ARC, DOCUMENT_ARC, ENTRY_ARC, PERSON_ARC = "50", "51", "52", "70"
 REGISTRY_ROOT = "1.2.643.5.1.13.13.17.1.1"  # numbers given by РЭМД
+# Schematron 190, У3-4: the registry's two shapes of a number.
+_REGISTRY_NUMBER = re.compile(
+    r"[0-9]{2}\.[0-9]{2}\.[0-9]{3,4}\.[0-9]{9}|[0-9]{1,3}\.[0-9]{2}\.[0-9]{2}\.[0-9]{2}\.[0-9]{9}"
+)
 FIELDS, SECTIONS = "99.2.166", "99.2.197"
 
 
@@ -109,7 +115,7 @@ def identifier(parent: etree._Element, root: str, extension: str) -> etree._Elem
 
 def snils(parent: etree._Element, value: str) -> None:
     """СНИЛС as digits alone."""
-    identifier(parent, SNILS_ROOT, "".join(char for char in value if char in "0123456789"))
+    identifier(parent, SNILS_ROOT, snils_digits(value))
 
 
 def moment(
@@ -180,9 +186,12 @@ def number_value(parent: etree._Element, number: int) -> None:
 
 
 def document_reference(parent: etree._Element, form: Form, local_id: str, registry_number: str) -> None:
-    """A reference to another document: our id of it and the registry's number, each may be unknown."""
+    """A reference to another document: our id of it and the registry's number, each may be unknown.
+
+    What does not look like a number of the registry is left to the narrative.
+    """
     found = add(
         add(parent, "reference", typeCode="REFR"), "externalDocument", classCode="DOCCLIN", moodCode="EVN"
     )
     identifier(found, form.root(DOCUMENT_ARC), local_id)
-    identifier(found, REGISTRY_ROOT, registry_number)
+    identifier(found, REGISTRY_ROOT, registry_number if _REGISTRY_NUMBER.fullmatch(registry_number) else "")

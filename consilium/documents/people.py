@@ -35,10 +35,12 @@ from consilium.documents.markup import (
     identifier,
     snils,
 )
+from consilium.documents.record import snils_digits
 
 LICENCE_ROOT = "1.2.643.5.1.13.2.1.1.1504.101"
 # These schemas want the ministry's own elements, even if only to hear that nothing is known.
 STRICT = frozenset({Layout.ONCOLOGICAL, Layout.GENERAL, Layout.EXTRACT, Layout.REFERRAL})
+_PHONE = re.compile(r"\+?[0-9]{5,15}")
 _POSTAL_CODE = re.compile(r"[0-9]{6}")
 _UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
@@ -111,7 +113,7 @@ def provider(parent: etree._Element, form: Form) -> None:
     one = form.facts.organisation
     element = add(parent, "providerOrganization")
     add(element, "id", root=one.oid)
-    if one.licence:
+    if one.licence and one.licence.number and one.licence.issuer:
         add(
             element,
             "id",
@@ -135,9 +137,9 @@ def _requisites(parent: etree._Element, form: Form, one: Organisation) -> None:
 
 
 def _contacts(element: etree._Element, form: Form, one: Organisation) -> None:
-    if one.phone:
+    if _PHONE.fullmatch(one.phone):
         add(element, "telecom", value=f"tel:{one.phone}")
-    if one.place:
+    if one.place and one.place.whole:
         address(element, form, one.place)
     elif one.address and form.edition.layout not in STRICT:
         add(add(element, "addr"), "streetAddressLine", one.address)
@@ -156,7 +158,7 @@ def record_target(document: etree._Element, form: Form) -> None:
     person = add(role, "patient")
     person_name(person, form, patient.name)
     _sex_and_birth(person, form, patient)
-    if patient.guardian and shown:
+    if shown and patient.guardian and patient.guardian.name.surname and patient.guardian.name.given:
         _guardian(person, form, patient.guardian)
     provider(role, form)
 
@@ -164,7 +166,7 @@ def record_target(document: etree._Element, form: Form) -> None:
 def _identity(role: etree._Element, form: Form, paper: IdentityPaper | None) -> None:
     if plain(form):
         return
-    if paper is not None and (form.edition.layout is not Layout.EXTRACT or _whole(paper)):
+    if paper is not None and paper.whole and (form.edition.layout is not Layout.EXTRACT or _whole(paper)):
         _paper(add(role, "IdentityDoc", namespace=IDENTITY), form, paper, "99.2.48")
     elif form.edition.layout in STRICT:
         add(role, "IdentityDoc", namespace=IDENTITY, nullFlavor="NI")
@@ -188,7 +190,7 @@ def _paper(element: etree._Element, form: Form, paper: IdentityPaper, dictionary
 def _policy(role: etree._Element, form: Form, policy: Policy | None) -> None:
     if plain(form):
         return
-    if policy is not None:
+    if policy is not None and policy.whole:
         element = add(role, "InsurancePolicy", namespace=IDENTITY)
         coded(element, form, "InsurancePolicyType", policy.kind, "11.1035", IDENTITY)
         if policy.series:
@@ -199,7 +201,7 @@ def _policy(role: etree._Element, form: Form, policy: Policy | None) -> None:
 
 
 def _addresses(role: etree._Element, form: Form, patient: Patient) -> None:
-    places = () if patient.pseudonym else patient.places[:2]
+    places = () if patient.pseudonym else [one for one in patient.places if one.whole][:2]
     for one in places:
         address(role, form, one, typed=True)
     if places:
@@ -223,11 +225,11 @@ def _sex_and_birth(person: etree._Element, form: Form, patient: Patient) -> None
 
 def _guardian(person: etree._Element, form: Form, one: Guardian) -> None:
     element = add(person, "guardian", classCode="GUARD")
-    if one.snils:
+    if snils_digits(one.snils):
         snils(element, one.snils)
-    if one.authority and not plain(form):
+    if one.authority and one.authority.whole and not plain(form):
         _paper(add(element, "AuthorityDoc", namespace=IDENTITY), form, one.authority, "99.2.313")
-    if one.relation:
+    if one.relation and one.relation.code:
         coded(element, form, "code", one.relation, "99.2.14")
     person_name(add(element, "guardianPerson"), form, one.name)
 

@@ -37,6 +37,15 @@ class PersonName:
         return " ".join([self.surname, *initials])
 
 
+SNILS_DIGITS = 11
+
+
+def snils_digits(value: str) -> str:
+    """The eleven digits of a СНИЛС however it was typed; empty for anything else."""
+    digits = "".join(char for char in value if char in "0123456789")
+    return digits if len(digits) == SNILS_DIGITS else ""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Address:
     """An address in words with the region (99.2.206, two digits).
@@ -51,6 +60,11 @@ class Address:
     kind: str = "1"
     object_id: str = ""
     house_id: str = ""
+
+    @property
+    def whole(self) -> bool:
+        """Whether it has what every guide wants of an address."""
+        return bool(self.text.strip() and self.region.code)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,6 +86,11 @@ class IdentityPaper:
     issuer: str = ""
     issuer_code: str = ""
 
+    @property
+    def whole(self) -> bool:
+        """Whether it can be named by code and number."""
+        return bool(self.kind.code and self.number.strip())
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
@@ -82,6 +101,11 @@ class Policy:
     series: str = ""
     valid_from: date | None = None
     valid_to: date | None = None
+
+    @property
+    def whole(self) -> bool:
+        """Whether it can be named by code and number."""
+        return bool(self.kind.code and self.number.strip())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 
 from consilium.documents.editions import SEXES, Edition, Layout
 from consilium.documents.facts import Coded, Participant, Policy, ProtocolFacts, SeatKind
+from consilium.documents.record import snils_digits
 from consilium.documents.validate import Missing
 
 MIN_PERFORMERS = 3  # guide 190, У1-18
@@ -24,7 +25,7 @@ def performers(facts: ProtocolFacts) -> tuple[Participant, ...]:
 
 def missing_for_edition(facts: ProtocolFacts, edition: Edition) -> list[Missing]:
     """What this edition still lacks; empty for a document that can be rendered and should pass its rules."""
-    return list(_RULES[edition.layout](facts))
+    return list(dict.fromkeys(_RULES[edition.layout](facts)))
 
 
 def _nothing(facts: ProtocolFacts) -> Iterator[Missing]:
@@ -48,6 +49,7 @@ def _consilium(facts: ProtocolFacts) -> Iterator[Missing]:
     yield from _coded(facts.severity, "severity_missing", "severity")
     yield from _coded(facts.form, "form_missing", "form")
     yield from _coded(facts.goal, "goal_missing", "goal")
+    yield from _coded(facts.urgency, "urgency_missing", "urgency")
     yield from _diagnosis(facts)
 
 
@@ -57,6 +59,7 @@ def _extract(facts: ProtocolFacts) -> Iterator[Missing]:
     yield from _names(facts)
     yield from _posts(facts)
     yield from _everybody_has_a_number(facts)
+    yield from _coded(facts.urgency, "urgency_missing", "urgency")
     yield from _diagnosis(facts)
     yield from _payment(facts, needed=True)
 
@@ -65,6 +68,7 @@ def _referral(facts: ProtocolFacts) -> Iterator[Missing]:
     yield from _patient(facts)
     yield from _organisation(facts)
     yield from _signers(facts)
+    yield from _coded(facts.urgency, "urgency_missing", "urgency")
     yield from _diagnosis(facts)
     yield from _payment(facts, needed=False)
 
@@ -74,7 +78,7 @@ def _patient(facts: ProtocolFacts) -> Iterator[Missing]:
     if patient.pseudonym:
         yield Missing("patient_pseudonym", "patient")
         return
-    if not patient.snils.strip():
+    if not snils_digits(patient.snils):
         yield Missing("patient_snils_missing", "patient.snils")
     if patient.sex not in SEXES:
         yield Missing("patient_sex_missing", "patient.sex")
@@ -86,7 +90,7 @@ def _organisation(facts: ProtocolFacts) -> Iterator[Missing]:
     if not facts.organisation.okpo.strip():
         yield Missing("organisation_okpo_missing", "organisation.okpo")
     place = facts.organisation.place
-    if place is None or not place.text.strip() or not place.region.code:
+    if place is None or not place.whole:
         yield Missing("organisation_place_missing", "organisation.place")
 
 
@@ -103,14 +107,14 @@ def _posts(facts: ProtocolFacts) -> Iterator[Missing]:
 
 def _signers(facts: ProtocolFacts) -> Iterator[Missing]:
     answering = [facts.person(facts.author_id), facts.person(facts.authenticator_id)]
-    if any(one is not None and not one.snils.strip() for one in answering):
+    if any(one is not None and not snils_digits(one.snils) for one in answering):
         yield Missing("author_snils_missing", "participants.snils")
     if any(one is not None and not one.post.code for one in answering):
         yield Missing("post_code_missing", "participants.post")
 
 
 def _everybody_has_a_number(facts: ProtocolFacts) -> Iterator[Missing]:
-    if any(not one.snils.strip() for one in performers(facts)):
+    if any(not snils_digits(one.snils) for one in performers(facts)):
         yield Missing("performer_snils_missing", "participants.snils")
 
 
@@ -126,10 +130,12 @@ def _diagnosis(facts: ProtocolFacts) -> Iterator[Missing]:
     codes = [one.code for one in facts.diagnoses] or [facts.diagnosis]
     if any(not one.code.strip() for one in codes):
         yield Missing("diagnosis_missing", "diagnosis")
+    if any(not one.kind.code.strip() for one in facts.diagnoses):
+        yield Missing("diagnosis_kind_missing", "diagnoses")
 
 
 def _payment(facts: ProtocolFacts, *, needed: bool) -> Iterator[Missing]:
-    if facts.payment is None:
+    if facts.payment is None or not facts.payment.source.code:
         if needed:
             yield Missing("payment_missing", "payment")
     elif facts.payment.source.code == POLICY_SOURCE:
@@ -138,7 +144,7 @@ def _payment(facts: ProtocolFacts, *, needed: bool) -> Iterator[Missing]:
 
 def _policy(policy: Policy | None) -> Iterator[Missing]:
     """Guide 99 wants both ends of a policy's validity; only the unlimited one has no end."""
-    if policy is None:
+    if policy is None or not policy.whole:
         yield Missing("policy_missing", "patient.policy")
     elif policy.valid_from is None or (policy.kind.code != UNLIMITED_POLICY and policy.valid_to is None):
         yield Missing("policy_dates_missing", "patient.policy")

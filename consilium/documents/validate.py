@@ -24,6 +24,7 @@ __all__ = [
     "Missing",
     "check_facts",
     "check_text",
+    "check_values",
     "check_xml",
     "missing_items",
     "mixed_words",
@@ -87,14 +88,19 @@ def check_facts(facts: ProtocolFacts) -> None:
     Every text passes `check_text`, every time carries a zone, OIDs are OIDs, and every person id that is mentioned
     belongs to a participant. Raises Invalid("text_refused" | "invalid_field").
     """
-    for path, value in _leaves(facts, ""):
-        if isinstance(value, str):
-            check_text(value, path)
-            if path.endswith("oid") and value and not _OID.fullmatch(value):
-                raise Invalid("invalid_field", field=path)
-        if isinstance(value, datetime) and value.tzinfo is None:
-            raise Invalid("invalid_field", field=path)
+    check_values(facts)
     _check_references(facts)
+
+
+def check_values(value: Any, path: str = "") -> None:
+    """Every text, time and OID of a dataclass, however deep. Raises Invalid("text_refused" | "invalid_field")."""
+    for where, leaf in _leaves(value, path):
+        if isinstance(leaf, str):
+            check_text(leaf, where)
+            if where.endswith("oid") and leaf and not _OID.fullmatch(leaf):
+                raise Invalid("invalid_field", field=where)
+        if isinstance(leaf, datetime) and leaf.tzinfo is None:
+            raise Invalid("invalid_field", field=where)
 
 
 def _leaves(value: Any, path: str) -> Iterator[tuple[str, Any]]:
