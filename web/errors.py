@@ -19,6 +19,7 @@ from aiohttp import web
 
 from consilium import log as logs
 from consilium.errors import ConsiliumError, Forbidden, Invalid, NotFound, TooMany, Unavailable
+from web.i18n import Texts
 from web.render import page
 from web.site import CALLER, REFERENCE, language_of, texts_of
 
@@ -26,6 +27,8 @@ log = logging.getLogger(__name__)
 
 JSON_PATHS = ("/api/", "/registry/", "/files/", "/packages/", "/health", "/authority/", "/socket.io")
 HTML_PATHS = ("/health.page",)
+MOST = 5
+"""Findings a sentence names; the page lists all of them."""
 WORD = ("not_found", "not_signed_in", "forbidden", "rate_limited", "busy", "storage_full", "internal")
 
 
@@ -70,7 +73,8 @@ def wire_error(request: web.Request, error: ConsiliumError) -> dict[str, Any]:
 def sentence(request: web.Request, error: ConsiliumError) -> str:
     """What to tell the person: the most particular sentence the catalogue has for the details.
 
-    A field is called by its label; the strict verifier's own sentence (details.sentence) is added to ours.
+    A field is called by its label; the strict verifier's own sentence (details.sentence) is added to ours, so are
+    the things a document lacks (details.missing) and what the state's rules have against it (details.findings).
     """
     t, told = texts_of(request), _plain(error.details)
     keys = [
@@ -83,7 +87,14 @@ def sentence(request: web.Request, error: ConsiliumError) -> str:
         said = t(key, **told) if told else t(key).format()
     except (KeyError, IndexError):
         said = t(f"error.{error.code}.plain")
-    return " ".join([said, str(told["sentence"])]) if "sentence" in told else said
+    return " ".join([said, *([str(told["sentence"])] if "sentence" in told else []), *_listed(t, told)])
+
+
+def _listed(t: Texts, told: dict[str, Any]) -> list[str]:
+    """`Не хватает: …` of a protocol, and the findings that keep a document from being signed."""
+    missing = [t(f"room.missing.{one['code']}") for one in told.get("missing", [])]
+    found = [str(one.get(t.language, "")) for one in told.get("findings", [])][:MOST]
+    return ([f"{'; '.join(missing)}."] if missing else []) + found
 
 
 def wants_json(request: web.Request) -> bool:

@@ -6,7 +6,6 @@ Locks are taken as everywhere: Case, Consilium, then the older paper before what
 from __future__ import annotations
 
 import hashlib
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 from uuid import UUID, uuid4
 
@@ -16,14 +15,13 @@ from consilium.documents import extract
 from consilium.documents.annulment import ActSigner, Annulled, Annulment, render_annulment
 from consilium.documents.conformance import require_conformant
 from consilium.documents.editions import extract_edition
-from consilium.documents.required import missing_for_edition
 from consilium.documents.view import read_document
 from consilium.documents.wording import local
-from consilium.errors import Invalid, NotFound
+from consilium.errors import NotFound
 from consilium.events import CaseDecisionAnnulled, CaseSealed
 from consilium.handlers import turns
 from consilium.handlers.asker import Table, person_of, tidied
-from consilium.handlers.protocol import item_of, numbered, record, seen_protocol
+from consilium.handlers.protocol import item_of, numbered, record, require_for_edition, seen_protocol
 from consilium.handlers.requests import record as record_case
 from consilium.model import Case, CaseStatus, Consilium, Paper, Protocol, Seat
 from consilium.queries.papers import annulled_extract, made_from, successor_of
@@ -76,9 +74,7 @@ def _extracted(
         frozenset(files.guides) if files else frozenset(),
         context.parts.settings.extract_edition or None,
     )
-    missing = missing_for_edition(facts, row)
-    if missing:
-        raise Invalid("protocol_incomplete", missing=[asdict(one) for one in missing])
+    require_for_edition(facts, row)
     assert protocol.document_id is not None
     source = extract.ParentDocument(
         document_id=protocol.document_id,

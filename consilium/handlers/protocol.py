@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 from uuid import UUID, uuid4
 
@@ -16,7 +17,12 @@ from consilium import drafts
 from consilium.documents import cda
 from consilium.documents.conformance import require_conformant
 from consilium.documents.draft import draft_sections
-from consilium.errors import NotFound
+from consilium.documents.editions import Edition, edition
+from consilium.documents.facts import ProtocolFacts
+from consilium.documents.required import missing_for_edition
+from consilium.documents.validate import require_complete
+from consilium.documents.wording import local
+from consilium.errors import Invalid, NotFound
 from consilium.events import DraftWritten, Event
 from consilium.handlers import filing, turns
 from consilium.handlers.asker import Table, person_of, tidied
@@ -109,10 +115,21 @@ def _rendered(
     """The bytes of this version. Raises Invalid: protocol_incomplete, text_refused, document_refused."""
     prose = drafts.texts(update for _, update in context.tx.draft_updates(protocol.id))
     facts = protocol_facts(context.tx, protocol, consilium, case, prose, context.at, document_id)
+    require_complete(facts)
+    row = edition(facts.kind, local(context.at, facts.utc_offset_minutes).date())
+    require_for_edition(facts, row)
     terms = context.parts.terms(context.tx)
     document = cda.render(facts, terms)
+    protocol.edition = row.template
     require_conformant(document, context.parts.official(), terms)
     return document
+
+
+def require_for_edition(facts: ProtocolFacts, row: Edition) -> None:
+    """Raises Invalid protocol_incomplete with what the state's guide of this edition asks for."""
+    missing = missing_for_edition(facts, row)
+    if missing:
+        raise Invalid("protocol_incomplete", missing=[asdict(one) for one in missing])
 
 
 def _papers(
