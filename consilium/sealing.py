@@ -34,8 +34,8 @@ from consilium.seal.errors import AuthoritySilent, SealError, SignatureRefused
 from consilium.seal.evidence import Evidence
 from consilium.seal.package import PackageContents, write_package
 from consilium.seal.policy import RU_UKEP
-from consilium.seal.providers import SoftwareKey
 from consilium.seal.report import verify_package
+from consilium.seal.seal_keys import SealKey, seal_key_of
 from consilium.seal.timestamp import VerifiedTimestamp, covered_by, verify_token
 from consilium.seal.verify import VerifiedSignature, verify
 from consilium.service import Service
@@ -214,13 +214,17 @@ class _Seal:
             self._prove_person(name, row)
         failpoint("sealing.evidence_collected")
         with _waiting("seal_key"):
-            key, certificate = _seal_of(self.parts, self.protocol.organisation_id)
-        seal_cms = self._signed(key, certificate, self.protocol.document)
+            key = self._key()
+        seal_cms = self._signed(key, self.protocol.document)
         failpoint("sealing.organisation_signed")
         self.stamps["org"] = self.work.token(covered_by(seal_cms))
         with _waiting("seal_key"):
-            self._prove("org", self.protocol.document, seal_cms, certificate)
-        return self._package(key, certificate, seal_cms)
+            self._prove("org", self.protocol.document, seal_cms, key.certificate)
+        return self._package(key, seal_cms)
+
+    def _key(self) -> SealKey:
+        settings = self.parts.settings
+        return seal_key_of(settings.keys_dir / str(self.protocol.organisation_id), settings.seal_key)
 
     def _finished(self) -> RecordSeal | None:
         """The package of an earlier run that ended before its word was told."""
@@ -272,24 +276,24 @@ class _Seal:
         )
         self.evidence = self.evidence.joined(found).joined(authority)
 
-    def _signed(self, key: SoftwareKey, certificate: bytes, content: bytes) -> bytes:
+    def _signed(self, key: SealKey, content: bytes) -> bytes:
         """The organisation's signature, made once: a key in a token never makes the same bytes twice."""
-        digests = (hashlib.sha256(one).hexdigest() for one in (certificate, content))
+        digests = (hashlib.sha256(one).hexdigest() for one in (key.certificate, content))
         moment = clock.now().replace(microsecond=0)
         with _waiting("seal_key"):
-            return self.work.once("cms:" + ":".join(digests), lambda: key.sign(content, certificate, moment))
+            return self.work.once("cms:" + ":".join(digests), lambda: key.sign(content, moment))
 
-    def _package(self, key: SoftwareKey, certificate: bytes, seal_cms: bytes) -> RecordSeal:
+    def _package(self, key: SealKey, seal_cms: bytes) -> RecordSeal:
         """Write, judge by the strict verifier, keep what will be told, then give it the name of its content."""
         folder = packages(self.parts)
         draft = folder / f".{uuid4().hex}.draft"
         try:
-            digest = write_package(draft, self._contents(key, certificate, seal_cms))
+            digest = write_package(draft, self._contents(key, seal_cms))
             self._require_held(draft)
             command = RecordSeal(
                 protocol=self.protocol.id,
                 seal_cms=seal_cms,
-                seal_certificate=certificate,
+                seal_certificate=key.certificate,
                 package_digest=digest,
                 package_name=f"{self.protocol.document_id}-{digest[:16]}.asice",
             )
@@ -301,7 +305,7 @@ class _Seal:
             draft.unlink(missing_ok=True)
         return command
 
-    def _contents(self, key: SoftwareKey, certificate: bytes, seal_cms: bytes) -> PackageContents:
+    def _contents(self, key: SealKey, seal_cms: bytes) -> PackageContents:
         proven = (self.parts, self.protocol, self.verified, self.stamps)
         return PackageContents(
             document=self.protocol.document,
@@ -311,7 +315,7 @@ class _Seal:
             crls=self.evidence.crls,
             ocsps=self.evidence.ocsps,
             audit=self.audit,
-            seal=lambda content: self._signed(key, certificate, content),
+            seal=lambda content: self._signed(key, content),
             dissents=packing.opinions(self.protocol),
             tokens={name: stamp.token for name, stamp in self.stamps.items()},
             stamp=lambda content: self.work.token(content).token,
@@ -325,14 +329,6 @@ class _Seal:
             codes = [one.code for one in report.verdicts if not one.held]
             log.error("sealing.not_held", extra={"protocol": str(self.protocol.id), "codes": codes})
             raise Waits("check", codes[0] if codes else "CHECK_FAILED")
-
-
-def _seal_of(parts: Parts, organisation_id: UUID) -> tuple[SoftwareKey, bytes]:
-    folder = parts.settings.keys_dir / str(organisation_id)
-    try:
-        return SoftwareKey.load(folder / "seal.key"), (folder / "seal.crt").read_bytes()
-    except OSError as error:
-        raise Unavailable("no_certificate", what="seal") from error
 
 
 def _tell(

@@ -13,7 +13,7 @@ from uuid import UUID
 
 from consilium import commands as c
 from consilium.errors import Conflict, Invalid, NotFound
-from consilium.events import Event, SigningCompleted
+from consilium.events import DissentSigned, Event, SignatureAttached, SigningCompleted
 from consilium.handlers import filing, papers, turns
 from consilium.handlers.asker import Table, person_of, require_system, tidied
 from consilium.handlers.protocol import fallen, item_of, record, seen_protocol
@@ -233,9 +233,12 @@ def release_dissent(context: Context, command: c.ReleaseDissent) -> dict[str, An
 def _record_signing(context: Context, protocol: Protocol, happened: Sequence[Event]) -> None:
     record(context, protocol, happened)
     turns.open_turns(context, protocol)
+    work = {"protocol": str(protocol.id)}
     if any(isinstance(one, SigningCompleted) for one in happened):
-        key = f"{protocol.id}:{protocol.version}"
-        context.tx.enqueue("protocol.seal", key, {"protocol": str(protocol.id)})
+        # A row of its own each time: after a signature lapsed, signing is completed once more.
+        context.tx.enqueue("protocol.seal", f"{protocol.id}:{protocol.version}:{protocol.revision}", work)
+    elif any(isinstance(one, SignatureAttached | DissentSigned) for one in happened):
+        context.tx.enqueue("protocol.stamp", f"{protocol.id}:{protocol.version}:{protocol.revision}", work)
 
 
 def _standing(protocol: Protocol) -> dict[str, Any]:

@@ -227,7 +227,7 @@ def _readable(
 
 def _protocols(reader: Reader, case: Case) -> list[dict[str, Any]]:
     table = protocols.c
-    columns = (table.id, table.paper, table.number, table.status, table.annulled_at)
+    columns = (table.id, table.paper, table.number, table.status, table.annulled_at, table.waits_for)
     query = sa.select(*columns).where(table.case_id == case.id).order_by(table.created_at, table.id)
     return [
         {
@@ -235,7 +235,7 @@ def _protocols(reader: Reader, case: Case) -> list[dict[str, Any]]:
             "paper": str(row.paper),
             "number": row.number,
             "status": str(row.status),
-            "state": state(str(row.status), row.annulled_at),
+            "state": state(str(row.status), row.annulled_at, row.waits_for),
         }
         for row in reader.connection.execute(query)
     ]

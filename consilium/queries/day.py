@@ -83,7 +83,7 @@ def _requests(reader: Reader, person: Person) -> list[dict[str, Any]]:
 
 
 def _protocols(reader: Reader, person: Person) -> list[dict[str, Any]]:
-    """Drafts this person writes, and filings his organisation must look at."""
+    """Drafts this person writes, and filings and seals his organisation must look at."""
     lines = [_line(one, "drafting") for one in _drafts(reader, person)]
     if not {"registrar", "coordinator"}.isdisjoint(person.duties):
         stuck = reader.all(
@@ -92,6 +92,10 @@ def _protocols(reader: Reader, person: Person) -> list[dict[str, Any]]:
             protocols.c.filing.in_(["rejected", "dead"]),
         )
         lines += [_line(one, f"filing.{one.filing}") for one in stuck]
+        held = reader.all(
+            Protocol, protocols.c.organisation_id == person.organisation_id, protocols.c.waits_for != ""
+        )
+        lines += [_line(one, f"held.{one.waits_for}") for one in held]
     return lines[:MOST]
 
 

@@ -10,7 +10,7 @@ from uuid import UUID
 import sqlalchemy as sa
 
 from consilium.errors import ConsiliumError
-from consilium.model import Consilium, Paper, Person, Protocol
+from consilium.model import Consilium, Paper, Person, Protocol, ProtocolStatus
 from consilium.queries.shown import moment
 from consilium.rules import papers
 from consilium.rules import protocol as rules
@@ -66,13 +66,15 @@ def _passes(require: Callable[[], object]) -> bool:
 
 
 def state_of(protocol: Protocol) -> str:
-    """The word people read: the status, or that it was annulled."""
-    return state(str(protocol.status), protocol.annulled_at)
+    """The word people read: the status, or that it was annulled, or that its seal waits for somebody outside."""
+    return state(str(protocol.status), protocol.annulled_at, protocol.waits_for)
 
 
-def state(status: str, annulled_at: datetime | None) -> str:
+def state(status: str, annulled_at: datetime | None, waits_for: str = "") -> str:
     """The same from a row's columns."""
-    return "annulled" if annulled_at else status
+    if annulled_at:
+        return "annulled"
+    return "held" if waits_for and status == ProtocolStatus.SEALING else status
 
 
 def papers_of(reader: Reader, item_id: UUID) -> list[dict[str, Any]]:
@@ -88,6 +90,7 @@ def papers_of(reader: Reader, item_id: UUID) -> list[dict[str, Any]]:
         table.number,
         table.version,
         table.status,
+        table.waits_for,
         table.created_at,
         table.sealed_at,
         table.annulled_at,
@@ -109,7 +112,7 @@ def papers_of(reader: Reader, item_id: UUID) -> list[dict[str, Any]]:
             "number": row.number,
             "version": row.version,
             "status": str(row.status),
-            "state": state(str(row.status), row.annulled_at),
+            "state": state(str(row.status), row.annulled_at, row.waits_for),
             "made_at": moment(row.created_at),
             "sealed_at": moment(row.sealed_at),
             "annulled_at": moment(row.annulled_at),

@@ -32,7 +32,7 @@ from consilium.rules import protocol as rules
 from consilium.rules import signing, turns
 from consilium.seal.errors import SignatureRefused
 from consilium.seal.names import ExpectedSigner
-from consilium.seal.reasons import sentence
+from consilium.seal.reasons import REASONS, sentence
 from consilium.seal.verify import verify
 from consilium.store import Reader
 from consilium.store.tables import protocols
@@ -104,6 +104,7 @@ def protocol_page(
         "paper": str(protocol.paper),
         "status": str(protocol.status),
         "state": state_of(protocol),
+        "waits": _waits(protocol, person.language),
         "reason": protocol.withdrawn_reason or protocol.annul_reason or protocol.reason,
         "addressee": protocol.addressee,
         "papers": papers_of(reader, protocol.item_id),
@@ -155,6 +156,19 @@ def protocol_page(
     }
 
 
+def _waits(protocol: Protocol, language: str) -> dict[str, Any] | None:
+    """For whom the seal waits, since when, and what he answered last, in words."""
+    if not protocol.waits_for:
+        return None
+    reason = protocol.waits_reason
+    return {
+        "for": protocol.waits_for,
+        "since": moment(protocol.waits_since),
+        "reason": reason,
+        "said": sentence(reason, language) if reason in REASONS else "",
+    }
+
+
 def protocol_status(reader: Reader, person: Person, protocol_id: UUID) -> dict[str, Any]:
     """Where it stands, without the text: for a page or a script that waits for the registry."""
     protocol, _, _, _ = seen_protocol(reader, person, protocol_id)
@@ -163,6 +177,7 @@ def protocol_status(reader: Reader, person: Person, protocol_id: UUID) -> dict[s
         "number": protocol.number,
         "paper": str(protocol.paper),
         "status": str(protocol.status),
+        "waits_for": protocol.waits_for,
         "annulled_at": moment(protocol.annulled_at),
         "version": protocol.version,
         "digest": protocol.digest,

@@ -23,7 +23,6 @@ OCSP_SIGNING = "1.3.6.1.5.5.7.3.9"
 ENUMERATED, BITS = 0x0A, 0x03
 GOOD, REVOKED = 0x80, 0xA1
 BY_NAME, BY_KEY = 0xA1, 0xA2
-SKEW = timedelta(minutes=5)
 # An answer without nextUpdate says that newer word is always to be had: it is good for a day.
 UNBOUNDED = timedelta(days=1)
 REASONS = {
@@ -83,7 +82,8 @@ def status_of(
 ) -> OcspStatus:
     """Judge an answer about that certificate at that moment (aware UTC).
 
-    An answer newer than ``at`` says more, not less. A ``nonce`` that comes back must be the one that was sent; a
+    An answer newer than ``at`` says more, not less; who has just fetched one looks himself that it is not of the
+    future. A ``nonce`` that comes back must be the one that was sent; a
     responder may leave it out (RFC 6960 4.4.1). Raises SignatureRefused OCSP_*, BAD_CERTIFICATE.
     """
     try:
@@ -109,7 +109,7 @@ def _judged(
     answer = next((one for one in answers if _speaks_of(one, subject, issuer)), None)
     if answer is None:
         raise SignatureRefused("OCSP_OTHER")
-    if answer.this_update > produced_at + SKEW or answer.next_update < at:
+    if answer.next_update < at:
         raise SignatureRefused("OCSP_STALE", until=answer.next_update)
     revoked_at, reason = _revocation(answer.status)
     return OcspStatus(

@@ -84,12 +84,12 @@ def ask(
     body: bytes | None = None,
     kind: str = "",
     limit: int,
-    seconds: float = TOTAL_SECONDS,
+    seconds: float | None = None,
 ) -> bytes:
     """GET, or POST of a body of that content type; the body of a 200 answer.
 
     Raises AuthoritySilent OUT_* for everything else: address not allowed, no connection, another status, a
-    redirect, more than `limit` bytes, longer than `seconds` in all.
+    redirect, more than `limit` bytes, longer than `seconds` in all (TOTAL_SECONDS if not given).
     """
     address, host, port = allowed.address(url)
     parts = urlsplit(url)
@@ -99,9 +99,10 @@ def ask(
     with closing(connection):
         try:
             connection.sock = _connect(address, host, port, tls=parts.scheme == "https")
-            with _Deadline(connection.sock, seconds) as deadline:
+            with _Deadline(connection.sock, seconds or TOTAL_SECONDS) as deadline:
                 connection.request("POST" if body is not None else "GET", path or "/", body, headers)
-                return _answer(connection.getresponse(), url, limit, deadline)
+                with connection.getresponse() as response:
+                    return _answer(response, url, limit, deadline)
         except (OSError, http.client.HTTPException, ValueError) as error:
             log.info("outward.silent", extra={"host": host, "cause": type(error).__name__})
             raise AuthoritySilent("OUT_SILENT", url=url[:200]) from error

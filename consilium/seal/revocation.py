@@ -7,7 +7,7 @@ Only hosts of the allow-list and the addresses of the settings are asked, whatev
 import hashlib
 import logging
 import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -33,6 +33,7 @@ LARGEST_LIST = 32 * 2**20
 # A list that is still good is not fetched again within this time, however often seals are made.
 REST = timedelta(minutes=10)
 MOST_ADDRESSES = 8
+SKEW = timedelta(minutes=5)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +54,6 @@ class Revocation:
     crl_urls: tuple[str, ...]
     ocsp_url: str
     folder: Path
-    clock: Callable[[], datetime] = field(default=clock.now)
     _asked: dict[str, datetime] = field(default_factory=dict)
 
     def proof(self, certificate: bytes, issuer: bytes, trust: TrustStore, since: datetime) -> Proof:
@@ -84,14 +84,14 @@ class Revocation:
     def lists(
         self, subject: Certificate, issuer: Certificate, trust: TrustStore, since: datetime
     ) -> list[RevocationList]:
-        """Every list of the issuer that is good now: what certificates and settings name, and what the trust holds."""
-        at = self.clock()
-        found = [list_of(der) for der in trust.crls]
+        """Every list of the issuer that is good now: of what certificates and settings name, or else of the trust."""
+        at = clock.now()
+        found = []
         for url in dict.fromkeys((*self._named_lists(subject), *self.crl_urls)):
             fetched = self._list(url, since, at)
             if fetched is not None:
                 found.append(fetched)
-        return [one for one in found if one.usable and one.next_update > at and one.by(issuer)]
+        return _good(found, issuer, at) or _good(map(list_of, trust.crls), issuer, at)
 
     def kept(self) -> tuple[bytes, ...]:
         """Lists fetched before, whatever process fetched them; for who judges without a network."""
@@ -99,7 +99,7 @@ class Revocation:
 
     def refresh(self, certificates: list[bytes]) -> None:
         """Fetch what the settings and these certificates name, so that signatures are judged by fresh lists."""
-        at = self.clock()
+        at = clock.now()
         named = [url for der in certificates for url in self._named_lists(certificate_of(der))]
         for url in dict.fromkeys((*self.crl_urls, *named)):
             self._list(url, at, at)
@@ -135,7 +135,11 @@ class Revocation:
                 response = outward.ask(
                     url, self.allowed, body=query, kind="application/ocsp-request", limit=ocsp.LIMITS.size
                 )
-                return response, ocsp.status_of(response, subject.der, issuer.der, self.clock(), nonce=nonce)
+                at = clock.now()
+                status = ocsp.status_of(response, subject.der, issuer.der, at, nonce=nonce)
+                if status.this_update > at + SKEW:
+                    raise SignatureRefused("OCSP_STALE", until=status.next_update)
+                return response, status
             except SealError as error:
                 log.warning("revocation.no_ocsp", extra={"url": url, "cause": error.code})
                 last = error
@@ -151,6 +155,10 @@ class Revocation:
     def _named_lists(self, subject: Certificate) -> tuple[str, ...]:
         named = _uris(subject.extensions.get(DISTRIBUTION_POINTS), "")
         return tuple(url for url in named if self.allowed.permits(url))
+
+
+def _good(lists: Iterable[RevocationList], issuer: Certificate, at: datetime) -> list[RevocationList]:
+    return [one for one in lists if one.usable and one.next_update > at and one.by(issuer)]
 
 
 def _uris(extension: bytes | None, method: str) -> tuple[str, ...]:

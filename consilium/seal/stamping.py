@@ -4,7 +4,7 @@ import hashlib
 import logging
 import secrets
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
@@ -45,7 +45,6 @@ class HttpAuthority:
     urls: tuple[str, ...]
     allowed: Allowed
     trust_for: Callable[[bytes, datetime], TrustStore]
-    clock: Callable[[], datetime] = field(default=clock.now)
 
     def stamp(self, covered: bytes, digest: str = "sha256") -> bytes:
         """As the port says; each authority is asked once, with a nonce of its own."""
@@ -62,7 +61,7 @@ class HttpAuthority:
         nonce = secrets.randbits(63) | 1
         query = tsp.request(DIGESTS[digest], hashlib.new(digest, covered).digest(), nonce)
         reply = outward.ask(url, self.allowed, body=query, kind=QUERY, limit=tsp.LIMITS.size)
-        token, at = tsp.read_reply(reply), self.clock()
+        token, at = tsp.read_reply(reply), clock.now()
         stamp = verify_token(token, covered=covered, trust=self.trust_for(token, at), at=at, nonce=nonce)
         if abs(stamp.time - at) > SKEW:
             raise SignatureRefused("TST_TIME", time=stamp.time, expected=at)

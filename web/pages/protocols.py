@@ -56,6 +56,8 @@ def _draft(t: Texts, view: dict[str, Any]) -> list[dict[str, str]]:
 
 
 def _next(t: Texts, view: dict[str, Any]) -> str:
+    if view["waits"]:
+        return t(f"protocol.next.held.{view['waits']['for']}", since=t.moment(view["waits"]["since"]))
     waiting = [*view["signatures"], *view["dissents"]]
     count = sum(one["status"] == "awaited" for one in waiting)
     return t(f"protocol.next.{view['state']}", count=count)
