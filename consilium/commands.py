@@ -159,6 +159,8 @@ class RequestFields:
     policy_kind_name: Line | None = None
     policy_series: Line | None = None
     policy_number: Annotated[str, Meta(max_length=20)] | None = None
+    policy_valid_from: date | None = None
+    policy_valid_to: date | None = None
     payment_code: Code | None = None
     card_code: Code | None = None
     card_opened_on: date | None = None

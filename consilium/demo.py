@@ -353,6 +353,7 @@ def sample_fields(receiver: UUID, today: date, kind: str = "general") -> c.Reque
         policy_kind="2",
         policy_kind_name="Полис ОМС единого образца, бессрочный",
         policy_number="6600000000000077",
+        policy_valid_from=date(2012, 6, 1),
         payment_code="1",
         card_code="2",
         card_opened_on=today - timedelta(days=9),

@@ -59,6 +59,8 @@ class Policy:
     kind: Choice = field(default_factory=Choice)
     series: str = ""
     number: str = ""
+    valid_from: date | None = None
+    valid_to: date | None = None
 
 
 @dataclass(slots=True, kw_only=True)

@@ -233,7 +233,11 @@ def _paper(one: IdentityPaper) -> facts.IdentityPaper | None:
 
 def _policy(one: Policy) -> facts.Policy | None:
     kind = _chosen(one.kind)
-    return facts.Policy(kind=kind, number=one.number, series=one.series) if kind and one.number else None
+    if kind is None or not one.number:
+        return None
+    return facts.Policy(
+        kind=kind, number=one.number, series=one.series, valid_from=one.valid_from, valid_to=one.valid_to
+    )
 
 
 def _places(one: Place) -> tuple[facts.Address, ...]:

@@ -57,13 +57,16 @@ PLACES: dict[str, tuple[str, ...]] = {
     "policy_kind_name": ("patient", "policy", "kind", "name"),
     "policy_series": ("patient", "policy", "series"),
     "policy_number": ("patient", "policy", "number"),
+    "policy_valid_from": ("patient", "policy", "valid_from"),
+    "policy_valid_to": ("patient", "policy", "valid_to"),
 }
 # What the decision does not depend on, and the state's formats ask for.
 REGISTRY_FIELDS = frozenset(
     {
         "snils", "place", "region_code", "region_name", "postal_code", "paper_kind", "paper_kind_name",
         "paper_series", "paper_number", "paper_issuer", "paper_issuer_code", "paper_issued_on", "policy_kind",
-        "policy_kind_name", "policy_series", "policy_number", "payment_code", "card_code", "card_opened_on",
+        "policy_kind_name", "policy_series", "policy_number", "policy_valid_from",
+        "policy_valid_to", "payment_code", "card_code", "card_opened_on",
         "severity_code",
     }
 )  # fmt: skip
@@ -74,7 +77,7 @@ CODED: dict[str, Container[str]] = {
     "card_code": codes.CARDS,
     "payment_code": codes.PAYMENTS,
 }
-DATES = ("birth_date", "consent_date", "paper_issued_on", "card_opened_on")
+DATES = ("birth_date", "consent_date", "paper_issued_on", "policy_valid_from", "card_opened_on")
 # Facts of the regulation 6.2; course and state are two of the five statutory items of 323-ФЗ ст. 48 ч. 4.
 REQUIRED_TO_SEND = (
     "receiver",

@@ -412,6 +412,7 @@ def request_fields(receiver: str, scenario: Scenario = SCENARIOS["190"]) -> dict
         "policy_kind": "2",
         "policy_kind_name": "Полис ОМС единого образца, бессрочный",
         "policy_number": "6600000000000417",
+        "policy_valid_from": "2012-06-01",
         "payment_code": "1",
         "card_code": "2",
         "card_opened_on": (now().date() - timedelta(days=6)).isoformat(),

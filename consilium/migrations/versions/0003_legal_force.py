@@ -65,7 +65,7 @@ OF_RECORDS = {
             "patient_policy_kind_code", "patient_policy_kind_name", "patient_policy_series",
             "patient_policy_number", "severity_code", "card_code", "payment_code",
         ),
-        ("patient_paper_issued_on", "card_opened_on"),
+        ("patient_paper_issued_on", "patient_policy_valid_from", "patient_policy_valid_to", "card_opened_on"),
     ),
     "organisations": (
         ("okpo", "phone", "region", "region_name", "postal_code", "licence", "licence_issuer"),
