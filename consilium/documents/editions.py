@@ -204,8 +204,8 @@ def extract_edition(on: date, installed: frozenset[str], forced: str | None = No
     """The edition of a commission's extract made on a day.
 
     The newest accepted one whose guide is in `installed` (codes of 11.1520); with none installed, the newest one
-    that was published. `forced` is an operator's choice by that code. Raises Invalid("edition_unknown") or
-    Invalid("edition_not_accepted") with `edition` and `on`.
+    that was published. `forced` is an operator's choice by that code. Raises Invalid("unknown_code") for a code that
+    is none of theirs, Invalid("invalid_field") for one that the day does not accept; both with `field` "edition".
     """
     return _chosen(EXTRACTS, on, installed, forced)
 
@@ -220,7 +220,7 @@ def _chosen(rows: tuple[Edition, ...], on: date, installed: frozenset[str], forc
         return _forced(rows, on, forced)
     accepted = [row for row in rows if row.valid_on(on)]
     if not accepted:
-        raise Invalid("edition_not_accepted", edition=rows[0].registry_kind, on=on.isoformat())
+        raise _not_accepted(rows[0].registry_kind, on)
     for wanted in (
         [row for row in accepted if row.registry_kind in installed],
         [row for row in accepted if not row.inferred],
@@ -233,10 +233,19 @@ def _chosen(rows: tuple[Edition, ...], on: date, installed: frozenset[str], forc
 def _forced(rows: tuple[Edition, ...], on: date, forced: str) -> Edition:
     row = next((row for row in rows if row.registry_kind == forced), None)
     if row is None:
-        raise Invalid("edition_unknown", edition=forced)
+        raise wrong_edition(forced)
     if not row.valid_on(on):
-        raise Invalid("edition_not_accepted", edition=forced, on=on.isoformat())
+        raise _not_accepted(forced, on)
     return row
+
+
+def wrong_edition(edition: str | None) -> Invalid:
+    """The refusal of an edition that is not of this document."""
+    return Invalid("unknown_code", field="edition", edition=edition)
+
+
+def _not_accepted(edition: str | None, on: date) -> Invalid:
+    return Invalid("invalid_field", field="edition", edition=edition, on=on.isoformat())
 
 
 def every_edition() -> tuple[Edition, ...]:

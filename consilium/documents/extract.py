@@ -15,7 +15,7 @@ from lxml import etree
 
 from consilium.documents import clinical, narrative, wording
 from consilium.documents.cda import finish
-from consilium.documents.editions import Edition, Layout
+from consilium.documents.editions import Edition, Layout, wrong_edition
 from consilium.documents.facts import Coded, ProtocolFacts, SeatKind
 from consilium.documents.markup import (
     Form,
@@ -33,7 +33,6 @@ from consilium.documents.markup import (
 from consilium.documents.sections import Group, Paragraph, Section, Table
 from consilium.documents.terms import BUILT_IN, Terms
 from consilium.documents.validate import check_facts, check_values, require_complete
-from consilium.errors import Invalid
 
 PROTOCOL_OF_COMMISSION = "87"  # 11.1522
 
@@ -53,10 +52,10 @@ def render(facts: ProtocolFacts, edition: Edition, source: ParentDocument, terms
     """The extract as UTF-8 XML.
 
     `facts`: the protocol's, with document_id, set_id, version, number and frozen_at of the extract. Raises Invalid as
-    `cda.render`, and Invalid("edition_unknown") for an edition of another document.
+    `cda.render`, and Invalid("unknown_code") for an edition of another document.
     """
     if edition.layout is not Layout.EXTRACT:
-        raise Invalid("edition_unknown", edition=edition.registry_kind or edition.code.code)
+        raise wrong_edition(edition.registry_kind)
     check_facts(facts)
     require_complete(facts)
     check_values(source, "source")

@@ -6,16 +6,14 @@ from lxml import etree
 
 from consilium.documents.facts import Payment, Policy
 from consilium.documents.markup import IDENTITY, Form, add, coded, day_stamp
-from consilium.documents.required import POLICY_SOURCE, UNLIMITED_POLICY
-
-OLD_POLICY = "1"  # 11.1035
+from consilium.documents.required import OLD_POLICY, POLICY_SOURCE, UNLIMITED_POLICY, known_policy
 
 
 def payer(document: etree._Element, form: Form, payment: Payment) -> None:
     """The source of payment and the paper it rests on; without a policy the paper is said to be unavailable."""
     entity = add(add(document, "participant", typeCode="IND"), "associatedEntity", classCode="GUAR")
     coded(entity, form, "code", payment.source, "11.1039")
-    policy = payment.policy or form.facts.patient.policy
+    policy = known_policy(form.facts)
     if payment.source.code == POLICY_SOURCE and policy is not None:
         _policy(entity, form, policy)
     else:

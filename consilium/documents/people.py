@@ -36,6 +36,7 @@ from consilium.documents.markup import (
     snils,
 )
 from consilium.documents.record import snils_digits
+from consilium.documents.required import known_policy
 
 LICENCE_ROOT = "1.2.643.5.1.13.2.1.1.1504.101"
 # These schemas want the ministry's own elements, even if only to hear that nothing is known.
@@ -153,7 +154,7 @@ def record_target(document: etree._Element, form: Form) -> None:
     add(role, "id", root=form.root(PATIENT_ARC), extension=patient.local_id)
     snils(role, patient.snils if shown else "")
     _identity(role, form, patient.paper if shown else None)
-    _policy(role, form, patient.policy if shown else None)
+    _policy(role, form, known_policy(form.facts) if shown else None)
     _addresses(role, form, patient)
     person = add(role, "patient")
     person_name(person, form, patient.name)
@@ -196,7 +197,7 @@ def _policy(role: etree._Element, form: Form, policy: Policy | None) -> None:
         if policy.series:
             add(element, "Series", policy.series, IDENTITY)
         add(element, "Number", policy.number, IDENTITY)
-    elif form.edition.layout in STRICT and form.edition.layout is not Layout.EXTRACT:
+    elif form.edition.layout in STRICT:
         add(role, "InsurancePolicy", namespace=IDENTITY, nullFlavor="NI")
 
 

@@ -14,7 +14,7 @@ from lxml import etree
 
 from consilium.documents import clinical, narrative, wording
 from consilium.documents.cda import finish
-from consilium.documents.editions import Edition, Layout
+from consilium.documents.editions import Edition, Layout, wrong_edition
 from consilium.documents.facts import (
     Coded,
     Consent,
@@ -42,7 +42,6 @@ from consilium.documents.people import organisation
 from consilium.documents.sections import Group, Paragraph, Section
 from consilium.documents.terms import BUILT_IN, Terms
 from consilium.documents.validate import check_facts, check_values
-from consilium.errors import Invalid
 
 IN_ABSENTIA = "2"  # 11.1508
 
@@ -111,9 +110,9 @@ def case_facts(
 
 
 def render(facts: ProtocolFacts, edition: Edition, to: Destination, terms: Terms = BUILT_IN) -> bytes:
-    """The referral as UTF-8 XML. Raises Invalid: edition_unknown, text_refused, invalid_field."""
+    """The referral as UTF-8 XML. Raises Invalid: unknown_code, text_refused, invalid_field."""
     if edition.layout is not Layout.REFERRAL:
-        raise Invalid("edition_unknown", edition=edition.registry_kind or edition.code.code)
+        raise wrong_edition(edition.registry_kind)
     check_facts(facts)
     check_values(to, "to")
     form = Form(facts, edition, terms)

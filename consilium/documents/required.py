@@ -15,7 +15,7 @@ from consilium.documents.validate import Missing
 
 MIN_PERFORMERS = 3  # guide 190, У1-18
 POLICY_SOURCE = "1"  # 11.1039: compulsory insurance
-UNLIMITED_POLICY = "2"  # 11.1035
+OLD_POLICY, UNLIMITED_POLICY = "1", "2"  # 11.1035; only the old form has a series
 
 
 def performers(facts: ProtocolFacts) -> tuple[Participant, ...]:
@@ -134,20 +134,32 @@ def _diagnosis(facts: ProtocolFacts) -> Iterator[Missing]:
         yield Missing("diagnosis_kind_missing", "diagnoses")
 
 
+def known_policy(facts: ProtocolFacts) -> Policy | None:
+    """The policy the care is paid by, else the one in the patient's record."""
+    paid = facts.payment.policy if facts.payment else None
+    return paid or facts.patient.policy
+
+
 def _payment(facts: ProtocolFacts, *, needed: bool) -> Iterator[Missing]:
-    if facts.payment is None or not facts.payment.source.code:
-        if needed:
-            yield Missing("payment_missing", "payment")
-    elif facts.payment.source.code == POLICY_SOURCE:
-        yield from _policy(facts.payment.policy or facts.patient.policy)
+    """Guide 99 wants a payer and a policy of every patient, whoever pays; guide 185 what is said to be right."""
+    source = facts.payment.source.code if facts.payment else ""
+    if needed and not source:
+        yield Missing("payment_missing", "payment")
+    if needed or source == POLICY_SOURCE:
+        yield from _policy(known_policy(facts), dated=source == POLICY_SOURCE)
 
 
-def _policy(policy: Policy | None) -> Iterator[Missing]:
+def _policy(policy: Policy | None, *, dated: bool) -> Iterator[Missing]:
     """Guide 99 wants both ends of a policy's validity; only the unlimited one has no end."""
-    if policy is None or not policy.whole:
+    if policy is None or not policy.whole or (policy.kind.code == OLD_POLICY and not policy.series.strip()):
         yield Missing("policy_missing", "patient.policy")
-    elif policy.valid_from is None or (policy.kind.code != UNLIMITED_POLICY and policy.valid_to is None):
+    elif dated and not _bounded(policy):
         yield Missing("policy_dates_missing", "patient.policy")
+
+
+def _bounded(policy: Policy) -> bool:
+    endless = policy.kind.code == UNLIMITED_POLICY
+    return policy.valid_from is not None and (endless or policy.valid_to is not None)
 
 
 def _coded(value: Coded | None, code: str, field: str) -> Iterator[Missing]:

@@ -27,6 +27,7 @@ from consilium.documents.facts import (
     ProtocolKind,
     SeatKind,
 )
+from consilium.documents.finding_words import LACKS
 from consilium.documents.guides import Official
 from consilium.documents.record import Result, ResultAuthor, ResultKind
 from consilium.documents.required import missing_for_edition
@@ -258,6 +259,11 @@ def test_what_the_guide_demands_is_named_one_by_one(code: str) -> None:
 )
 def test_what_an_extract_demands_is_named_one_by_one(code: str, lacking: ProtocolFacts) -> None:
     assert [one.code for one in missing_for_edition(lacking, EXTRACTS[0])] == [code]
+
+
+def test_everything_that_can_be_missing_has_words_for_people() -> None:
+    codes = {*MISSING, "payment_missing", "policy_missing", "policy_dates_missing", "performer_snils_missing"}
+    assert codes - set(LACKS) == set()
 
 
 def test_whole_facts_lack_nothing_for_any_edition() -> None:
