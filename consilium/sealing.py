@@ -29,6 +29,7 @@ from consilium.errors import Conflict, Unavailable
 from consilium.model import DissentPaper, Protocol, ProtocolStatus, Signature
 from consilium.packing import packages
 from consilium.parts import Parts
+from consilium.queries.register import line_json
 from consilium.seal import cms
 from consilium.seal.errors import AuthoritySilent, SealError, SignatureRefused
 from consilium.seal.evidence import Evidence
@@ -81,9 +82,9 @@ def seal_protocol(parts: Parts, payload: dict[str, Any]) -> datetime | None:
         protocol = reader.protocol(UUID(payload["protocol"]))
         if protocol.status is not ProtocolStatus.SEALING:
             return None
-        audit = packing.audit(reader, protocol)
+        audit, row = packing.audit(reader, protocol), line_json(reader, protocol)
     try:
-        command = _Seal(parts, protocol, audit).made()
+        command = _Seal(parts, protocol, audit, row).made()
     except Waits as waits:
         log.warning(
             "sealing.waits",
@@ -194,10 +195,11 @@ class _Work:
 class _Seal:
     """One run of the work; `made` is everything in its order."""
 
-    def __init__(self, parts: Parts, protocol: Protocol, audit: bytes) -> None:
+    def __init__(self, parts: Parts, protocol: Protocol, audit: bytes, row: bytes) -> None:
         self.parts = parts
         self.protocol = protocol
         self.audit = audit
+        self.row = row
         self.work = _Work(parts, protocol.id)
         self.stamps: dict[str, VerifiedTimestamp] = {}
         self.verified: dict[str, VerifiedSignature] = {}
@@ -315,6 +317,7 @@ class _Seal:
             crls=self.evidence.crls,
             ocsps=self.evidence.ocsps,
             audit=self.audit,
+            journal_row=self.row,
             seal=lambda content: self._signed(key, content),
             dissents=packing.opinions(self.protocol),
             tokens={name: stamp.token for name, stamp in self.stamps.items()},
