@@ -7,6 +7,7 @@ enough is said beforehand by required.py.
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 from lxml import etree
 
@@ -100,12 +101,14 @@ def _fias(parent: etree._Element, one: Address) -> None:
     _known(element, "HOUSEGUID", one.house_id if _UUID.fullmatch(one.house_id) else "", FIAS)
 
 
-def organisation(parent: etree._Element, form: Form, name: str, one: Organisation) -> etree._Element:
+def organisation(
+    parent: etree._Element, form: Form, name: str, one: Organisation, *, located: bool = True
+) -> etree._Element:
     """An organisation by its ФРМО id, with phone and address where they are known."""
     element = add(parent, name, classCode="ORG")
     add(element, "id", root=one.oid)
     add(element, "name", one.name)
-    _contacts(element, form, one)
+    _contacts(element, form, one if located else replace(one, place=None))
     return element
 
 
@@ -242,7 +245,9 @@ def worker(parent: etree._Element, form: Form, name: str, one: Participant) -> e
     snils(element, one.snils)
     coded(element, form, "code", one.post, "11.1002")
     person_name(add(element, "assignedPerson"), form, one.name)
-    organisation(element, form, "representedOrganization", one.organisation)
+    # Guide 99 takes a worker's address with its postal code or none; nobody asks for it.
+    located = form.edition.layout is not Layout.EXTRACT
+    organisation(element, form, "representedOrganization", one.organisation, located=located)
     return element
 
 

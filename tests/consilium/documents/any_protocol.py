@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date, timedelta
 from uuid import UUID
 
 from hypothesis import strategies as st
 
+from consilium.documents import referral
 from consilium.documents.facts import (
     Address,
     CaseDocument,
@@ -21,6 +23,7 @@ from consilium.documents.facts import (
     Organisation,
     Participant,
     Patient,
+    Payment,
     PersonName,
     Policy,
     ProtocolFacts,
@@ -230,4 +233,34 @@ def any_protocol(draw: st.DrawFn, kind: ProtocolKind = ProtocolKind.ONCOLOGICAL)
         service_conditions=draw(st.none() | code("1", "2")),
         consilium_type=draw(st.none() | code("2", "")),
         utc_offset_minutes=draw(st.sampled_from([120, 180, 600, 720])),
+    )
+
+
+def of_commission(made: ProtocolFacts) -> ProtocolFacts:
+    """The same as a commission's protocol that an extract can be taken from."""
+    policy = Policy(kind=Coded(code="2", name=""), number="1", valid_from=date(2020, 1, 1))
+    return replace(
+        made,
+        kind=ProtocolKind.COMMISSION,
+        participants=tuple(replace(one, snils="112-233-445 95") for one in made.participants),
+        payment=Payment(source=Coded(code="1", name=""), policy=policy),
+    )
+
+
+def referred(made: ProtocolFacts) -> ProtocolFacts:
+    """A referral about the same patient."""
+    return referral.case_facts(
+        document_id=made.document_id,
+        set_id=made.set_id,
+        number=made.number,
+        at=made.frozen_at,
+        organisation=made.organisation,
+        patient=made.patient,
+        diagnosis=made.diagnosis,
+        diagnoses=made.diagnoses,
+        question=made.goal_text,
+        goal=made.goal,
+        urgency=made.urgency,
+        consent=made.consent,
+        doctor=made.participants[0],
     )

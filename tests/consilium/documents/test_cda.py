@@ -303,6 +303,16 @@ def test_the_view_is_made_from_the_bytes_and_says_it_is_a_copy() -> None:
     assert "A reading copy" in render_html(data, "en")
 
 
+def test_a_document_of_the_first_issues_is_still_read_with_its_headings() -> None:
+    old = (
+        b"<ClinicalDocument xmlns='urn:hl7-org:v3'><title>T</title><component><structuredBody><component>"
+        b"<section ID='decision'><title>D</title><text><paragraph>Yes</paragraph></text></section>"
+        b"</component></structuredBody></component></ClinicalDocument>"
+    )
+    (chapter,) = read_document(old).chapters
+    assert (chapter.key, chapter.title, chapter.parts[0].text) == ("decision", "D", "Yes")
+
+
 def test_markup_in_a_text_is_shown_not_run() -> None:
     page = render_html(render(changed(state="<script>alert(1)</script> & \"x\" <b onclick='y'>")))
     assert "<script" not in page

@@ -7,12 +7,14 @@ import re
 from collections.abc import Callable
 from datetime import UTC, date, datetime
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from lxml import etree
 
 from consilium.directory import nsi
+from consilium.documents import extract, referral
 from consilium.documents.cda import render
 from consilium.documents.conformance import check
 from consilium.documents.editions import EDITIONS, EXTRACTS, REFERRALS, edition
@@ -34,12 +36,24 @@ from consilium.documents.required import missing_for_edition
 from consilium.documents.schematron import judge
 from consilium.documents.terms import BUILT_IN, Terms
 from consilium.documents.view import read_document
-from tests.consilium.documents.any_protocol import any_protocol
-from tests.consilium.documents.protocols import PEOPLE, START, facts, participant
+from tests.consilium.documents.any_protocol import any_protocol, of_commission, referred
+from tests.consilium.documents.protocols import PEOPLE, REGION, START, facts, participant
 
 NS = {"h": "urn:hl7-org:v3"}
 DAY = date(2026, 11, 23)
 POLICY = Policy(kind=Coded(code="2", name=""), number="1", valid_from=date(2020, 1, 1))
+
+
+FEW = settings(
+    max_examples=15,
+    deadline=None,
+    phases=(Phase.explicit, Phase.reuse, Phase.generate),  # shrinking a whole protocol takes minutes
+    suppress_health_check=[
+        HealthCheck.function_scoped_fixture,
+        HealthCheck.too_slow,
+        HealthCheck.data_too_large,
+    ],
+)
 
 
 @pytest.fixture(scope="module")
@@ -75,16 +89,7 @@ def test_an_oncological_protocol_meets_schema_rules_and_dictionaries(
 
 
 @pytest.mark.needs_semd
-@settings(
-    max_examples=20,
-    deadline=None,
-    phases=(Phase.explicit, Phase.reuse, Phase.generate),  # shrinking a whole protocol takes minutes
-    suppress_health_check=[
-        HealthCheck.function_scoped_fixture,
-        HealthCheck.too_slow,
-        HealthCheck.data_too_large,
-    ],
-)
+@FEW
 @given(made=any_protocol())
 def test_whatever_is_said_in_whichever_words_an_oncological_protocol_conforms(
     official: Official, made: ProtocolFacts
@@ -93,6 +98,27 @@ def test_whatever_is_said_in_whichever_words_an_oncological_protocol_conforms(
     report = check(render(made), official)
     assert (report.xsd, report.errors) == (True, ())
     assert report.rules_fired > 300
+
+
+@pytest.mark.needs_semd
+@FEW
+@given(made=any_protocol())
+def test_so_do_consultations_extracts_and_referrals(official: Official, made: ProtocolFacts) -> None:
+    source = extract.ParentDocument(
+        document_id=UUID(int=1), number=made.number, version=1, held_at=made.started_at
+    )
+    to = referral.Destination(organisation=REGION, service=Coded(code="", name=made.goal_text))
+    commission, sent = of_commission(made), referred(made)
+    assert missing_for_edition(commission, EXTRACTS[0]) == []
+    assert missing_for_edition(sent, REFERRALS[1]) == []
+    rendered = {
+        "40": render(dataclasses.replace(made, kind=ProtocolKind.CONSULTATION)),
+        "99": extract.render(commission, EXTRACTS[0], source),
+        "185": referral.render(sent, REFERRALS[1], to),
+    }
+    for guide, data in rendered.items():
+        report = check(data, official)
+        assert (report.guide, report.xsd, report.errors) == (guide, True, ())
 
 
 @pytest.mark.needs_semd
