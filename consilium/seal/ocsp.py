@@ -5,6 +5,7 @@ alone. It speaks of exactly the certificate that was asked about, at the moment 
 """
 
 import hashlib
+import logging
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -15,6 +16,8 @@ from consilium.seal.certificates import Certificate, Signed, certificate_of, rea
 from consilium.seal.errors import SignatureRefused
 
 __all__ = ["LIMITS", "OcspStatus", "request", "status_of"]
+
+log = logging.getLogger(__name__)
 
 LIMITS = Limits(size=128 * 1024, depth=32, nodes=10_000)
 SHA1 = "1.3.14.3.2.26"
@@ -92,6 +95,10 @@ def status_of(
         if refused.code.startswith("OCSP_"):
             raise
         raise SignatureRefused("OCSP_FORMAT", what=refused.params.get("what") or refused.code) from refused
+    except Exception as error:
+        # Fail closed: whatever a parser lets out on hostile bytes is a refusal, and is logged to be given a code.
+        log.warning("seal.ocsp_check_failed", exc_info=error)
+        raise SignatureRefused("OCSP_FORMAT", what=type(error).__name__) from error
 
 
 def _judged(

@@ -46,6 +46,15 @@ def registry_behaves(installation: Installation, mode: str) -> None:
         assert answer.status == 200
 
 
+def authority_behaves(installation: Installation, service: str, behaviour: str) -> None:
+    """Make a service of the authority simulator silent, wrong or honest again."""
+    body = json.dumps({"service": service, "behaviour": behaviour}).encode()
+    url = f"http://127.0.0.1:{installation.settings.authority_port}/mode"
+    request = urllib.request.Request(url, body, {"Content-Type": "application/json"})
+    with urllib.request.urlopen(request, timeout=5) as answer:
+        assert answer.status == 200
+
+
 def journal(installation: Installation) -> list[Entry]:
     """Every event, oldest first, once the whole chain has been verified."""
     store = Store(installation.settings.database_url, installation.settings)

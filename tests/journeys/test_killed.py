@@ -16,7 +16,14 @@ from signaling.bots.demo import BOARD, WORDING, Demonstration
 from signaling.bots.person import Bot
 from tests import installations
 from tests.installations import Installation
-from tests.journeys.judging import all_is_well, journal, production, registry, registry_behaves
+from tests.journeys.judging import (
+    all_is_well,
+    authority_behaves,
+    journal,
+    production,
+    registry,
+    registry_behaves,
+)
 from tests.services import until
 
 pytestmark = [pytest.mark.timeout(300), pytest.mark.needs_openssl]
@@ -181,8 +188,36 @@ async def test_worker_and_edge_killed_while_the_registry_is_to_answer_file_exact
         all_is_well(machine, meeting.package)
 
 
-POINTS = ("sealing.package_written", "tasks.before_effect", "registering.registered", "tasks.after_effect")
-"""Between seal and package, before an effect, after the registry's yes, before the row's end."""
+async def test_a_silent_timestamp_authority_delays_the_seal_and_the_page_says_so(tmp_path):
+    with installations.one_machine() as machine:
+        meeting = Meeting(machine, tmp_path / "p.asice")
+        async with meeting.people():
+            await decided_and_drafted(meeting)
+            await asyncio.gather(*(meeting[login].get_certificate() for login in SIGNERS))
+            authority_behaves(machine, "tsa", "down")
+            for login in SIGNERS:
+                await meeting[login].sign(meeting.protocol)
+            async with asyncio.timeout(40):
+                while (await meeting.status())["waits_for"] != "timestamp":
+                    await asyncio.sleep(0.05)
+            page = await meeting["chair"].get(f"/protocols/{meeting.protocol}")
+            assert "Скрепление ждёт службу меток времени" in page.decode()
+            await meeting.kill("worker")
+            authority_behaves(machine, "tsa", "ok")
+            await meeting.file()
+            await meeting.fetch()
+        all_is_well(machine, meeting.package)
+
+
+SEALING = (
+    "sealing.stamped",
+    "sealing.evidence_collected",
+    "sealing.organisation_signed",
+    "sealing.package_named",
+    "sealing.package_written",
+)
+POINTS = (*SEALING, "tasks.before_effect", "registering.registered", "tasks.after_effect")
+"""Every step of the seal, before an effect, after the registry's yes, before the row's end."""
 
 
 @pytest.mark.needs_postgres
@@ -210,7 +245,8 @@ async def test_a_worker_that_dies_at_every_named_point_seals_and_files_exactly_o
             await meeting.file()
             await meeting.fetch()
         all_is_well(house, meeting.package)
-        assert {"sealing.package_written", "registering.registered"} <= set(died), died
+        assert {*SEALING, "registering.registered"} <= set(died), died
+        assert len(list((house.settings.data_dir / "packages").glob("*.asice"))) == 1
 
 
 async def decided_and_drafted(meeting: Meeting) -> None:
