@@ -12,8 +12,8 @@ from typing import Any
 from consilium import clock
 from consilium.seal import der
 from consilium.seal.authority import DemoAuthority
-from consilium.seal.errors import SignatureRefused
-from consilium.seal.providers import SoftwareKey
+from consilium.seal.errors import RequestRefused, SignatureRefused
+from consilium.seal.providers import FileKey, SoftwareKey, load_key
 from web.simulator.modes import UnknownModeError
 from web.simulator.responder import Responder
 from web.simulator.stamper import BAD_REQUEST, GRANTED, NOT_AVAILABLE, Query, Stamper, read_query, rejection
@@ -51,9 +51,13 @@ class Desk:
     def open(cls, folder: Path) -> Desk:
         """The authority of this folder, and keys of its services, certified on the first start."""
         authority = DemoAuthority.create(folder)
-        names = {"timestamping": "ДЕМО-TSA / DEMONSTRATION TSA", "ocsp": "ДЕМО-OCSP / DEMONSTRATION OCSP"}
-        made = {purpose: _service(authority, purpose, name) for purpose, name in names.items()}
-        return cls(authority, Stamper(*made["timestamping"]), Responder(authority, *made["ocsp"]))
+        stamper = _service(authority, authority.new_key(), "timestamping", "ДЕМО-TSA / DEMONSTRATION TSA")
+        responder, certificate = _service(
+            authority, SoftwareKey.generate(), "ocsp", "ДЕМО-OCSP / DEMONSTRATION OCSP"
+        )
+        if not isinstance(responder, SoftwareKey):
+            raise RequestRefused("KEY_UNREADABLE")
+        return cls(authority, Stamper(*stamper), Responder(authority, responder, certificate))
 
     def behave(self, service: str, text: str) -> None:
         """Change how a service (or `all`) behaves. Raises UnknownModeError."""
@@ -104,9 +108,10 @@ class Desk:
         return {"behaviours": dict(self.behaviours), "asked": dict(self.asked)}
 
 
-def _service(authority: DemoAuthority, purpose: str, name: str) -> tuple[SoftwareKey, bytes]:
+def _service(authority: DemoAuthority, key: FileKey, purpose: str, name: str) -> tuple[FileKey, bytes]:
+    """The service's own key, made on the first start, and its certificate."""
     path = authority.folder / f"{purpose}.key"
     if not path.exists():
-        SoftwareKey.generate().save(path)
-    key = SoftwareKey.load(path)
-    return key, authority.issue_service(key.csr(), name, purpose, clock.now())
+        key.save(path)
+    kept = load_key(path)
+    return kept, authority.issue_service(kept.csr(), name, purpose, clock.now())

@@ -8,10 +8,11 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from consilium.seal import asn1, der, tsp
+from consilium.seal.algorithms import DIGEST_OIDS, hashed
 from consilium.seal.asn1 import Fields
+from consilium.seal.cades import SigningKey
 from consilium.seal.errors import SignatureRefused
 from consilium.seal.names import names_in
-from consilium.seal.providers import SoftwareKey
 
 POLICY = "1.2.643.2.2.38.4"
 SIZES = {"2.16.840.1.101.3.4.2.1": 32, "2.16.840.1.101.3.4.2.2": 48, "2.16.840.1.101.3.4.2.3": 64}
@@ -46,7 +47,7 @@ def read_query(content: bytes) -> Query:
 class Stamper:
     """A key and its certificate (DER, purpose timeStamping)."""
 
-    key: SoftwareKey = field(repr=False)
+    key: SigningKey = field(repr=False)
     certificate: bytes
 
     def reply(self, query: bytes, at: datetime) -> bytes:
@@ -63,7 +64,7 @@ class Stamper:
         """TimeStampToken: SignedData of one signer over TSTInfo."""
         info = self._info(asked, at)
         attributes = self._attributes(info)
-        digest = der.sequence(der.oid(tsp.OIDS["sha256"]))
+        digest = der.sequence(der.oid(DIGEST_OIDS[self.key.digest]))
         names = names_in(self.certificate)
         signer = der.sequence(
             der.integer(1),
@@ -100,7 +101,7 @@ class Stamper:
         reference = der.sequence(der.octets(hashlib.sha256(self.certificate).digest()), issuer)
         values = {
             "content_type": der.oid(tsp.OIDS["tst_info"]),
-            "message_digest": der.octets(hashlib.sha256(info).digest()),
+            "message_digest": der.octets(hashed(self.key.digest, info)),
             "signing_certificate_v2": der.sequence(der.sequence(reference)),
         }
         members = [der.sequence(der.oid(tsp.OIDS[name]), der.set_of([one])) for name, one in values.items()]
