@@ -32,6 +32,7 @@ from consilium.documents.markup import (
 )
 from consilium.documents.sections import Group, Paragraph, Section, Table
 from consilium.documents.terms import BUILT_IN, Terms
+from consilium.documents.text import check_text
 from consilium.documents.validate import check_facts, check_values, require_complete
 
 PROTOCOL_OF_COMMISSION = "87"  # 11.1522
@@ -48,10 +49,18 @@ class ParentDocument:
     registry_number: str = ""
 
 
-def render(facts: ProtocolFacts, edition: Edition, source: ParentDocument, terms: Terms = BUILT_IN) -> bytes:
+def render(
+    facts: ProtocolFacts,
+    edition: Edition,
+    source: ParentDocument,
+    terms: Terms = BUILT_IN,
+    *,
+    addressee: str = "",
+) -> bytes:
     """The extract as UTF-8 XML.
 
-    `facts`: the protocol's, with document_id, set_id, version, number and frozen_at of the extract. Raises Invalid as
+    `facts`: the protocol's, with document_id, set_id, version, number and frozen_at of the extract; `addressee`: to
+    whom it is given, where that was said. Raises Invalid as
     `cda.render`, and Invalid("unknown_code") for an edition of another document.
     """
     if edition.layout is not Layout.EXTRACT:
@@ -59,11 +68,12 @@ def render(facts: ProtocolFacts, edition: Edition, source: ParentDocument, terms
     check_facts(facts)
     require_complete(facts)
     check_values(source, "source")
+    check_text(addressee, "addressee")
     form = Form(facts, edition, terms)
-    return finish(form, _sections(form, source))
+    return finish(form, _sections(form, source, addressee))
 
 
-def _sections(form: Form, source: ParentDocument) -> tuple[Section, ...]:
+def _sections(form: Form, source: ParentDocument, addressee: str) -> tuple[Section, ...]:
     def decided(section: etree._Element, form: Form) -> None:
         _decision_entries(section, form, source)
 
@@ -72,15 +82,15 @@ def _sections(form: Form, source: ParentDocument) -> tuple[Section, ...]:
 
     first = form.edition.number == 1
     return (
-        Section("DOCINFO", _groups(form, source), decided),
+        Section("DOCINFO", _groups(form, source, addressee), decided),
         Section("DGN", (clinical.diagnoses(form),), clinical.diagnosis_entries),
         *(() if first else (Section("LINKDOCS", (_source_group(form, source),), linked),)),
     )
 
 
-def _groups(form: Form, source: ParentDocument) -> tuple[Group, ...]:
+def _groups(form: Form, source: ParentDocument, addressee: str) -> tuple[Group, ...]:
     return (
-        _particulars(form, source),
+        _particulars(form, source, addressee),
         _commission(form),
         _asked(form),
         narrative.decision(form),
@@ -89,12 +99,13 @@ def _groups(form: Form, source: ParentDocument) -> tuple[Group, ...]:
     )
 
 
-def _particulars(form: Form, source: ParentDocument) -> Group:
+def _particulars(form: Form, source: ParentDocument, addressee: str) -> Group:
     facts = form.facts
     order = facts.commission
     dated = f" от {wording.day(order.order_date)}" if order and order.order_date else ""
     rows = [
         ("Номер выписки", facts.number),
+        ("Для кого", addressee),
         ("Протокол", f"№ {source.number} от {_day(form, source.held_at)}, версия {source.version}"),
         ("Регистрационный номер протокола", source.registry_number),
         ("Медицинская организация", facts.organisation.name),

@@ -65,7 +65,7 @@ def _extracted(
     consilium: Consilium,
     case: Case,
 ) -> bytes:
-    """The bytes. Raises Invalid: protocol_incomplete, document_refused, edition_unknown, edition_not_accepted."""
+    """The bytes. Raises Invalid: protocol_incomplete, document_refused, unknown_code, invalid_field."""
     prose = drafts.texts(update for _, update in context.tx.draft_updates(protocol.id))
     facts = protocol_facts(context.tx, made, consilium, case, prose, context.at, document_id)
     files, terms = context.parts.official(), context.parts.terms(context.tx)
@@ -83,7 +83,7 @@ def _extracted(
         held_at=facts.started_at,
         registry_number=protocol.registry_number,
     )
-    document = extract.render(facts, row, source, terms)
+    document = extract.render(facts, row, source, terms, addressee=made.addressee)
     require_conformant(document, files, terms)
     made.edition = row.template
     return document

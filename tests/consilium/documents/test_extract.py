@@ -141,6 +141,12 @@ def test_every_edition_carries_decision_and_number_of_the_protocol(row: Edition)
     assert page["decision"].parts[0].text == WORDING
 
 
+def test_an_extract_says_for_whom_it_is_made() -> None:
+    made = extract.render(extracted(), EXTRACTS[0], SOURCE, addressee="Министерство здравоохранения")
+    page = {one.key: one for one in read_document(made).chapters}
+    assert ("Для кого", "Министерство здравоохранения") in page["particulars"].parts[0].rows
+
+
 @pytest.mark.parametrize("row", EXTRACTS[1:], ids=lambda row: row.registry_kind)
 def test_later_editions_add_questions_goal_subcommission_and_date(row: Edition) -> None:
     order = CommissionOrder(name="ВК", order_number="1", subcommission=Coded(code="", name="По ВМП"))
