@@ -777,8 +777,6 @@ EVENTS: dict[str, type[Event]] = {
         BodyEstablished,
         OrganisationChanged,
         RegisterExported,
-        OrganisationChanged,
-        RegisterExported,
         CertificateIssued,
         CertificateRevoked,
         ReadinessTested,

@@ -79,8 +79,6 @@ ROUTES: tuple[Route, ...] = (
     Route("GET", "/bodies", directory.bodies),
     Route("GET", "/register", register.one),
     Route("GET", "/register/export.{format}", register.export),
-    Route("GET", "/register", register.one),
-    Route("GET", "/register/export.{format}", register.export),
     Route("GET", "/people", directory.people),
     Route("GET", "/health.page", own.health),
     Route("GET", "/quality", quality.media),

@@ -20,17 +20,14 @@ from consilium.events import (
     CertificateRevoked,
     DirectoryEvent,
     OrganisationChanged,
-    OrganisationChanged,
     PasswordChanged,
     PersonAdded,
-    RegisterExported,
     RegisterExported,
     RouteOpened,
     SettingsChanged,
 )
 from consilium.handlers.asker import Table, person_of, tidied
 from consilium.model import Body, BodyMember, Certificate, Person, Route
-from consilium.queries import register
 from consilium.queries import register
 from consilium.rules import request, schedule
 from consilium.seal.authority import DemoAuthority, PersonSubject
@@ -282,8 +279,6 @@ HANDLERS: Table = {
     c.ChangePassword: change_password,
     c.AddPerson: add_person,
     c.OpenRoute: open_route,
-    c.ChangeOrganisation: change_organisation,
-    c.ExportRegister: export_register,
     c.ChangeOrganisation: change_organisation,
     c.ExportRegister: export_register,
     c.EstablishBody: establish_body,

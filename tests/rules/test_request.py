@@ -372,3 +372,40 @@ def test_an_oncological_request_does_not_leave_without_the_snils_the_registry_wi
     assert "snils" not in request.missing_to_send(one)
     one.wants_kind, one.patient.snils = "oncological", "11223344595"
     assert "snils" not in request.missing_to_send(one)
+
+
+@pytest.mark.parametrize(
+    "who,status,code",
+    [
+        (STRANGER, S.ACCEPTED, "forbidden"),
+        (REGISTRAR, S.ACCEPTED, "forbidden"),
+        (AUTHOR, S.DRAFT, "forbidden"),
+        (AUTHOR, S.SEALED, "forbidden"),
+    ],
+)
+def test_what_the_registry_asks_for_is_filled_in_by_those_who_take_part_until_the_seal(who, status, code):
+    refused(code, request.complete, case(status), who, None, RequestFields(severity_code="1"), AT)
+
+
+def test_the_question_is_not_changed_under_the_name_of_completing_the_record():
+    wanted = RequestFields(severity_code="1", question="Другой вопрос")
+    error = refused("invalid_field", request.complete, case(S.ACCEPTED), AUTHOR, None, wanted, AT)
+    assert error.details == {"field": "question"}
+
+
+def test_a_code_that_no_dictionary_knows_is_not_taken():
+    wanted = RequestFields(card_code="3")
+    refused("unknown_code", request.complete, case(S.ACCEPTED), AUTHOR, None, wanted, AT)
+
+
+def test_the_author_the_coordinator_and_the_chair_fill_in_and_it_is_journaled():
+    one = case(S.SCHEDULED)
+    chair = person(RECEIVER, "doctor")
+    meeting = consilium(seat("chair", who=chair))
+    fills = ((AUTHOR, None), (COORDINATOR, None), (chair, meeting))
+    for who, held in fills:
+        one.severity_code = ""
+        (event,) = request.complete(one, who, held, RequestFields(severity_code="2", region_code="66"), AT)
+        assert event.person == who.id
+    assert (one.severity_code, one.patient.place.region.code) == ("2", "66")
+    assert request.complete(one, AUTHOR, None, RequestFields(severity_code="2"), AT) == []
