@@ -10,9 +10,10 @@ import shutil
 import socket
 import ssl
 import struct
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal
 
@@ -33,6 +34,7 @@ UDP_BUFFER = 4 * 2**20
 SKEW = 2.0
 """Seconds; a signature more than five minutes off is refused, and leases are times too."""
 WITHIN = 2.0
+LATE_SEAL = timedelta(hours=1)
 _UNSYNCHRONISED = 5  # adjtimex(2): TIME_ERROR
 _TIMEX = 208  # bytes of struct timex, and some more
 
@@ -68,6 +70,8 @@ def looks(settings: Settings) -> Iterator[Look]:
         yield _redis(settings.redis_url)
     yield _openssl()
     yield _kept("official", lambda: _official(settings))
+    yield _kept("timestamps", lambda: _timestamps(settings))
+    yield _kept("seals", lambda: _seals(settings))
     yield _edge(settings)
     for address in settings.media_controls:
         yield _media(settings, address)
@@ -206,6 +210,57 @@ def _official(settings: Settings) -> Look:
         state,
         f"{folder}, виды {guides}; НСИ: {versions or 'нет, consilium nsi import'}{refused and f'; не читаются: {refused}'}",
         f"{folder}, kinds {guides}; НСИ: {versions or 'none, consilium nsi import'}{refused and f'; unreadable: {refused}'}",
+    )
+
+
+def _timestamps(settings: Settings) -> Look:
+    """Whether somebody stamps a token that verifies here; without one nothing is sealed."""
+    from consilium.seal.errors import AuthoritySilent, SealError
+
+    name, began = "timestamps", time.monotonic()
+    if not settings.timestamp_urls:
+        missing = variable("timestamp_urls")
+        return Look(
+            name,
+            "bad",
+            f"служба меток времени не задана, протоколы не будут скрепляться ({missing})",
+            f"no timestamp authority is set, nothing will be sealed ({missing})",
+        )
+    with opened(settings) as parts:
+        try:
+            parts.stamps.stamp(b"consilium doctor")
+        except SealError as error:
+            # The simulator of a demonstration runs with the rest of it.
+            quiet = settings.demo and isinstance(error, AuthoritySilent)
+            return Look(name, "warning" if quiet else "bad", error.message("ru"), error.message("en"))
+    milliseconds = round((time.monotonic() - began) * 1000)
+    first = settings.timestamp_urls[0]
+    return Look(
+        name,
+        "ok",
+        f"{first}, метка получена и проверена за {milliseconds} мс",
+        f"{first}, a token obtained and verified in {milliseconds} ms",
+    )
+
+
+def _seals(settings: Settings) -> Look:
+    """Protocols everybody has signed and whose seal waits for somebody outside."""
+    import sqlalchemy as sa
+
+    from consilium.store.tables import protocols
+
+    query = sa.select(sa.func.count(), sa.func.min(protocols.c.waits_since)).where(
+        protocols.c.waits_for != ""
+    )
+    with opened(settings) as parts, parts.store.read() as reader:
+        count, since = reader.connection.execute(query).one()
+    if not count:
+        return Look("seals", "ok", "ни одно скрепление не ждёт", "no seal waits")
+    return Look(
+        "seals",
+        "bad" if clock.now() - since > LATE_SEAL else "warning",
+        f"ждут скрепления: {count}, самое раннее с {since:%d.%m %H:%M} UTC",
+        f"{count} wait for their seal, the first since {since:%Y-%m-%d %H:%M} UTC",
     )
 
 

@@ -25,6 +25,7 @@ FORWARDED = ("Forwarded", "X-Forwarded-For", "X-Real-Ip", "Via")
 """Headers that only a proxy adds."""
 
 Labels = tuple[tuple[str, str], ...]
+WAITED_FOR = ("timestamp", "revocation", "seal_key", "check")
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +79,9 @@ def stored(store: Store, at: datetime) -> list[Metric]:
             .select_from(tables.media_leases)
             .where(tables.media_leases.c.expires_at > at)
         ).scalar_one()
+        held = tables.protocols.c.waits_for
+        waiting = sa.select(held, sa.func.count(), sa.func.min(tables.protocols.c.waits_since))
+        seals = reader.connection.execute(waiting.where(held != "").group_by(held)).all()
     depth: dict[Labels, float] = {
         (("status", status),): counts.get(status, 0) for status in ("waiting", "dead")
     }
@@ -89,6 +93,27 @@ def stored(store: Store, at: datetime) -> list[Metric]:
             "consilium_journal_position", "counter", "Events of the journal, ever.", store.last_position()
         ),
         single("consilium_media_leases", "gauge", "Leases of media workers that run.", leases),
+        *_seals({(("for", one),): (count, (at - since).total_seconds()) for one, count, since in seals}),
+    ]
+
+
+def _seals(waiting: dict[Labels, tuple[int, float]]) -> list[Metric]:
+    """How many seals wait, for whom, and the longest of each."""
+    none: dict[Labels, tuple[int, float]] = {(("for", one),): (0, 0.0) for one in WAITED_FOR}
+    shown = none | waiting
+    return [
+        Metric(
+            "consilium_seals_waiting",
+            "gauge",
+            "Signed protocols whose seal waits.",
+            {labels: float(count) for labels, (count, _) in shown.items()},
+        ),
+        Metric(
+            "consilium_seal_wait_seconds",
+            "gauge",
+            "How long the first of them has waited.",
+            {labels: age for labels, (_, age) in shown.items()},
+        ),
     ]
 
 

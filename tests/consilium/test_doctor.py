@@ -13,9 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from consilium import certificate, clock, doctor, relays
+from consilium import certificate, clock, doctor, metrics, relays, sealing
 from consilium.settings import Settings
 from tests.conftest import ROOT
+from tests.people import authority_beside, inhabited
 from tests.services import free_port, running, until
 
 
@@ -196,3 +197,32 @@ def test_the_command_prints_the_screen_in_the_language_asked_for(settings):
     assert done.returncode == 0, done.stdout
     assert done.stdout.count("WARNING") >= 2
     assert "data: " in done.stdout
+
+
+def test_a_token_is_really_asked_for_and_verified(settings):
+    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    silent = replace(settings, timestamp_urls=(f"http://127.0.0.1:{free_port()}/tsa",))
+    assert states(silent)["timestamps"] == "warning"  # the simulator is started with the rest
+    with authority_beside(settings) as (asking, desk):
+        look = seen(asking)["timestamps"]
+        assert (look.state, "проверена" in look.ru) == ("ok", True)
+        desk.behave("tsa", "foreign")
+        assert states(asking)["timestamps"] == "bad"
+    assert states(replace(settings, timestamp_urls=()))["timestamps"] == "bad"
+
+
+def test_seals_that_wait_are_counted_and_an_hour_is_bad(settings):
+    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    with inhabited(settings) as world:
+        assert states(settings)["seals"] == "ok"
+        protocol = world.signed("deputy", "secretary")
+        world.desk.behave("tsa", "down")
+        assert sealing.seal_protocol(world.parts, {"protocol": str(protocol.id)}) is not None
+        look = seen(settings)["seals"]
+        assert (look.state, "1" in look.ru) == ("warning", True)
+        figures = {one.name: one.samples for one in metrics.stored(world.parts.store, clock.now())}
+        assert figures["consilium_seals_waiting"][("for", "timestamp"),] == 1
+        assert figures["consilium_seals_waiting"][("for", "check"),] == 0
+        late = clock.now() + timedelta(hours=2)
+        ages = {one.name: one.samples for one in metrics.stored(world.parts.store, late)}
+        assert 7000 < ages["consilium_seal_wait_seconds"][("for", "timestamp"),] < 8000
