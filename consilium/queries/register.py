@@ -118,9 +118,14 @@ def line_of(reader: Reader, protocol: Protocol) -> Line:
     )
 
 
+# What happens to the document after its package is written.
+_LATER = ("state", "sealed_at", "registry_number")
+
+
 def line_json(reader: Reader, protocol: Protocol) -> bytes:
     """The line for the package, bound there with document and copy by one manifest (PR-07)."""
-    return msgspec.json.format(msgspec.json.encode(asdict(line_of(reader, protocol))), indent=1) + b"\n"
+    line = {name: value for name, value in asdict(line_of(reader, protocol)).items() if name not in _LATER}
+    return msgspec.json.format(msgspec.json.encode(line), indent=1) + b"\n"
 
 
 def _decision(consilium: Consilium, protocol: Protocol) -> str:
