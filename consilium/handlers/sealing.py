@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from consilium import commands as c
+from consilium.handlers import turns
 from consilium.handlers.asker import Table, require_system
 from consilium.handlers.protocol import record
 from consilium.rules import sealing as rules
@@ -27,6 +28,9 @@ def record_lapse(context: Context, command: c.RecordLapse) -> dict[str, Any]:
     require_system(context)
     protocol = context.tx.protocol(command.protocol)
     record(context, protocol, rules.lapse(protocol, command.version, command.signature, command.reason))
+    turns.open_turns(context, protocol)
+    # His notices were given once already, for the signature that lapsed: they begin anew.
+    context.tx.again(turns.REMIND, str(command.signature))
     return {"status": str(protocol.status)}
 
 

@@ -40,8 +40,10 @@ def lapse(protocol: Protocol, version: int, signature: UUID, reason: str) -> lis
     certificate_sha256 = hashlib.sha256(row.certificate).hexdigest()
     row.status = SignatureStatus.AWAITED
     row.cms = row.certificate = b""
-    row.signed_at = row.challenge_at = None
-    row.challenge = ""
+    row.signed_at = row.challenge_at = row.due_at = None
+    row.challenge, row.reminders = "", 0
+    if isinstance(row, Signature):
+        row.opened_at = None
     protocol.status = ProtocolStatus.SIGNING
     clear(protocol)
     protocol.revision += 1

@@ -266,7 +266,7 @@ def test_a_certificate_revoked_before_the_timestamp_makes_its_owner_sign_again(w
     status = {one.role: one.status for one in lapsed.current_signatures()}
     assert status.pop("deputy") is SignatureStatus.AWAITED
     assert set(status.values()) == {SignatureStatus.SIGNED}
-    assert world.journal("protocol", protocol.id)[-1] == "SignatureLapsed"
+    assert "SignatureLapsed" in world.journal("protocol", protocol.id)
     world.sign("deputy", protocol.id)
     assert world.protocol(protocol.id).status is ProtocolStatus.SEALING
     assert not seal(world, protocol)
