@@ -33,7 +33,7 @@ def draft_sections(facts: ProtocolFacts) -> dict[str, str]:
 
 def _composition(facts: ProtocolFacts) -> str:
     return "\n".join(
-        f"{at}. {wording.person_line(one)} – {wording.SEATS[one.seat]}, {wording.presence(one)}."
+        f"{at}. {wording.person_line(one)} – {wording.seat(facts.kind, one.seat)}, {wording.presence(one)}."
         for at, one in enumerate(facts.participants, 1)
     )
 

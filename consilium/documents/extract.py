@@ -124,7 +124,7 @@ def _day(form: Form, at: datetime) -> str:
 
 def _commission(form: Form) -> Group:
     rows = tuple(
-        (one.name.full(), one.post.name, wording.SEATS[one.seat])
+        (one.name.full(), one.post.name, wording.seat(form.facts.kind, one.seat))
         for one in form.facts.attended()
         if one.seat is not SeatKind.OBSERVER
     )

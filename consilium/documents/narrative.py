@@ -94,7 +94,7 @@ def composition(form: Form) -> Group:
             one.post.name,
             one.speciality.name if one.speciality else "–",
             one.organisation.name,
-            wording.SEATS[one.seat],
+            wording.seat(facts.kind, one.seat),
             wording.presence(one),
         )
         for one in facts.participants
@@ -131,12 +131,14 @@ def _recorded(one: Recorded, facts: ProtocolFacts) -> Paragraph:
 def reasons(form: Form) -> Group:
     """Why the consilium met, its goal and the question it was asked."""
     facts = form.facts
-    blocks = (
-        Paragraph(facts.sections.reasons),
+    said = facts.sections.reasons
+    more = (
         Paragraph(wording.goal_line(facts, form.name(facts.goal, "11.1506")), "Цель"),
         Paragraph(facts.question, "Вопрос к консилиуму"),
     )
-    return Group("reasons", "Причины проведения", tuple(one for one in blocks if one.text.strip()))
+    # The first draft already takes both into the prose: nothing is said twice.
+    missing = tuple(one for one in more if one.text.strip() and one.text.strip() not in said)
+    return Group("reasons", "Причины проведения", (Paragraph(said), *missing))
 
 
 def course(form: Form) -> Group:

@@ -15,6 +15,7 @@ from consilium.documents.facts import (
     Outcome,
     Participant,
     ProtocolFacts,
+    ProtocolKind,
     Resolution,
     SeatKind,
     Tally,
@@ -41,6 +42,13 @@ OUTCOMES: dict[Outcome, str] = {
     Outcome.NO_QUORUM: "Голосование не состоялось: нет кворума",
     Outcome.WITHDRAWN: "Вопрос снят с голосования",
 }
+
+
+def seat(kind: ProtocolKind, one: SeatKind) -> str:
+    """What a person was at the table; a commission has members, not participants."""
+    if kind is ProtocolKind.COMMISSION and one is SeatKind.MEMBER:
+        return "член комиссии"
+    return SEATS[one]
 
 
 def day(value: date) -> str:

@@ -394,6 +394,23 @@ def test_a_reader_finds_every_heading_of_every_kind() -> None:
         assert all(one.title and one.parts for one in chapters)
 
 
+def test_what_the_reasons_already_say_is_not_said_again() -> None:
+    said = "Цель: Определение тактики лечения.\nВопрос к консилиуму: Показана ли адъювантная терапия?"
+    prose = dataclasses.replace(facts().sections, reasons=said)
+    page = {one.key: one for one in read_document(render(facts(sections=prose))).chapters}
+    assert len(page["reasons"].parts) == 2
+    assert len({one.key: one for one in read_document(render(facts())).chapters}["reasons"].parts) == 3
+
+
+def test_a_commission_has_members_and_a_consilium_participants() -> None:
+    for kind, word in (
+        (ProtocolKind.COMMISSION, "член комиссии"),
+        (ProtocolKind.GENERAL, "участник консилиума"),
+    ):
+        page = {one.key: one for one in read_document(render(facts(kind=kind))).chapters}
+        assert word in {row[4] for row in page["composition"].parts[0].rows}
+
+
 # Dictionaries that change
 
 
