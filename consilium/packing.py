@@ -29,8 +29,6 @@ log = logging.getLogger(__name__)
 
 # A reason a chair wrote about a person has no place in a package that travels.
 WITHHELD = frozenset({"SeatDenied", "ConsiliumCancelled", "MemberRecused"})
-POWER_OF_ATTORNEY = "power_of_attorney.json"
-LARGEST_POWER = 64 * 1024
 
 
 def packages(parts: Parts) -> Path:
@@ -109,6 +107,7 @@ def reports(
     protocol: Protocol,
     verified: Mapping[str, VerifiedSignature],
     stamps: Mapping[str, VerifiedTimestamp],
+    power: Mapping[str, Any],
 ) -> dict[str, bytes]:
     """`report/`: how the document stands to the state's format, what was found of each signature, the seal's ground."""
     found = {"signatures.json": signatures_json(verified, stamps, parts.policy)}
@@ -119,20 +118,12 @@ def reports(
     except Invalid as error:
         # Papers of our own (an act of annulment) follow no guide of the state's.
         log.info("packing.no_guide", extra={"protocol": str(protocol.id), "cause": error.code})
-    found["seal.json"] = _json(_ground(parts, protocol, verified["org"]))
+    found["seal.json"] = _json(_ground(verified["org"], power))
     return found
 
 
-def _ground(parts: Parts, protocol: Protocol, seal: VerifiedSignature) -> dict[str, Any]:
-    """By what right the organisation's key signed: its own certificate, or a person's power of attorney (63-ФЗ, 17.2)."""
-    power: Any = None
-    path = parts.settings.keys_dir / str(protocol.organisation_id) / POWER_OF_ATTORNEY
-    try:
-        power = json.loads(path.read_bytes()[:LARGEST_POWER])
-    except FileNotFoundError:
-        pass
-    except (OSError, ValueError) as error:
-        raise Unavailable("no_certificate", what=POWER_OF_ATTORNEY) from error
+def _ground(seal: VerifiedSignature, power: Mapping[str, Any]) -> dict[str, Any]:
+    """By what right the organisation's key signed: its own certificate, or a power of attorney (`powers`)."""
     return {
         "signer": seal.signer.name,
         "organisation": seal.signer.organisation,
@@ -140,7 +131,7 @@ def _ground(parts: Parts, protocol: Protocol, seal: VerifiedSignature) -> dict[s
         "inn": seal.signer.inn,
         "certificate_sha256": seal.certificate_sha256,
         "signing_time": seal.signing_time.isoformat(),
-        "power_of_attorney": power or seal.power_of_attorney or None,
+        "power_of_attorney": dict(power) or None,
     }
 
 

@@ -26,13 +26,15 @@ from consilium import clock, packing
 from consilium.actor import SYSTEM
 from consilium.commands import RecordLapse, RecordSeal, RecordSealWait
 from consilium.errors import Conflict, Unavailable
-from consilium.model import DissentPaper, Protocol, ProtocolStatus, Signature
+from consilium.model import DissentPaper, Organisation, Protocol, ProtocolStatus, Signature
 from consilium.packing import packages
 from consilium.parts import Parts
+from consilium.powers import expected_sealer, power_of
 from consilium.queries.register import line_json
 from consilium.seal import cms
 from consilium.seal.errors import AuthoritySilent, SealError, SignatureRefused
 from consilium.seal.evidence import Evidence
+from consilium.seal.names import ExpectedSigner, identity_of, names_in, require
 from consilium.seal.package import PackageContents, write_package
 from consilium.seal.policy import RU_UKEP
 from consilium.seal.report import verify_package
@@ -82,9 +84,10 @@ def seal_protocol(parts: Parts, payload: dict[str, Any]) -> datetime | None:
         protocol = reader.protocol(UUID(payload["protocol"]))
         if protocol.status is not ProtocolStatus.SEALING:
             return None
+        organisation = reader.organisation(protocol.organisation_id)
         audit, row = packing.audit(reader, protocol), line_json(reader, protocol)
     try:
-        command = _Seal(parts, protocol, audit, row).made()
+        command = _Seal(parts, protocol, organisation, audit, row).made()
     except Waits as waits:
         log.warning(
             "sealing.waits",
@@ -195,9 +198,14 @@ class _Work:
 class _Seal:
     """One run of the work; `made` is everything in its order."""
 
-    def __init__(self, parts: Parts, protocol: Protocol, audit: bytes, row: bytes) -> None:
+    def __init__(
+        self, parts: Parts, protocol: Protocol, organisation: Organisation, audit: bytes, row: bytes
+    ) -> None:
         self.parts = parts
         self.protocol = protocol
+        self.organisation = organisation
+        self.power: dict[str, Any] = {}
+        self.sealer = expected_sealer(organisation, self.power)
         self.audit = audit
         self.row = row
         self.work = _Work(parts, protocol.id)
@@ -215,18 +223,25 @@ class _Seal:
         for name, row in rows.items():
             self._prove_person(name, row)
         failpoint("sealing.evidence_collected")
-        with _waiting("seal_key"):
-            key = self._key()
+        key = self._key()
         seal_cms = self._signed(key, self.protocol.document)
         failpoint("sealing.organisation_signed")
         self.stamps["org"] = self.work.token(covered_by(seal_cms))
         with _waiting("seal_key"):
-            self._prove("org", self.protocol.document, seal_cms, key.certificate)
+            self._prove("org", self.protocol.document, seal_cms, key.certificate, self.sealer)
         return self._package(key, seal_cms)
 
     def _key(self) -> SealKey:
+        """The registering organisation's key and nobody else's (SG-04)."""
         settings = self.parts.settings
-        return seal_key_of(settings.keys_dir / str(self.protocol.organisation_id), settings.seal_key)
+        folder = settings.keys_dir / str(self.protocol.organisation_id)
+        with _waiting("seal_key"):
+            self.power = power_of(folder)
+            self.sealer = expected_sealer(self.organisation, self.power)
+            key = seal_key_of(folder, settings.seal_key)
+            found = identity_of(names_in(key.certificate).subject)
+            require(self.sealer, found, power_of_attorney=self.parts.policy.power_of_attorney)
+        return key
 
     def _finished(self) -> RecordSeal | None:
         """The package of an earlier run that ended before its word was told."""
@@ -252,7 +267,14 @@ class _Seal:
                 raise Lapsed(row, refused.code) from refused
             raise Waits("check", refused.code) from refused
 
-    def _prove(self, name: str, document: bytes, signature: bytes, certificate: bytes) -> None:
+    def _prove(
+        self,
+        name: str,
+        document: bytes,
+        signature: bytes,
+        certificate: bytes,
+        signer: ExpectedSigner | None = None,
+    ) -> None:
         """Evidence for one signature at its timestamp's time, and the signature judged by it."""
         stamp = self.stamps[name]
         enclosed = cms.parse(signature, RU_UKEP.limits, ber_outer=True).certificates
@@ -273,7 +295,7 @@ class _Seal:
             policy=self.parts.policy,
             trust=trust,
             at=stamp.time,
-            signer=None,
+            signer=signer,
             proven=True,
         )
         self.evidence = self.evidence.joined(found).joined(authority)
@@ -323,7 +345,7 @@ class _Seal:
             tokens={name: stamp.token for name, stamp in self.stamps.items()},
             stamp=lambda content: self.work.token(content).token,
             copy=packing.copy_of(*proven),
-            reports=packing.reports(*proven),
+            reports=packing.reports(*proven, self.power),
         )
 
     def _require_held(self, draft: Path) -> None:

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import shutil
 import subprocess
 from collections import Counter
 from collections.abc import Iterator
@@ -13,7 +14,7 @@ import pytest
 from cryptography import x509
 from cryptography.x509 import ocsp
 
-from consilium import clock, packing, revocations, sealing
+from consilium import clock, demo, packing, revocations, sealing
 from consilium import commands as c
 from consilium.errors import Conflict
 from consilium.model import Protocol, ProtocolStatus, SignatureStatus
@@ -132,6 +133,28 @@ def test_signatures_are_stamped_as_they_come_and_asked_for_once(shared: World):
     assert (
         shared.desk.asked["tsa"] - asked == len(first) + 3
     )  # the last signer, the organisation, the manifest
+
+
+def test_the_seal_of_another_organisation_seals_nothing_here(shared: World):
+    """SG-04: ОГРН and ИНН of the seal's certificate are those of the organisation that registers."""
+    protocol = shared.signed(*ALL)
+    folders = shared.parts.settings.keys_dir
+    own, other = (folders / str(demo.ORGANISATIONS[name].id) for name in ("nmic", "region"))
+    own.rename(folders / "away")
+    shutil.copytree(other, own)
+    try:
+        assert seal(shared, protocol)
+        assert waits(shared, protocol) == ("seal_key", "SIGNER_MISMATCH")
+    finally:
+        shutil.rmtree(own)
+        (folders / "away").rename(own)
+    power = own / "power_of_attorney.json"
+    power.write_text('{"number": 7}', encoding="utf-8")
+    assert seal(shared, protocol)
+    assert waits(shared, protocol) == ("seal_key", "no_certificate")
+    power.unlink()
+    assert not seal(shared, protocol)
+    sealed(shared, protocol)
 
 
 # --- authorities that do not answer, or answer wrongly --------------------------------------------
