@@ -4,6 +4,7 @@ import asyncio
 import logging
 import secrets
 import time
+from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable
 
@@ -11,7 +12,7 @@ from media import sdp
 from media.aiortc_seam import RelayDtls, RtcpError
 from media.describe import Transport
 from media.engine import Engine
-from media.errors import BadSdp, Full
+from media.errors import BadSdp
 from media.ice import Agent
 from media.plane.table import Address, Leg
 
@@ -22,7 +23,7 @@ SILENT_AFTER = 15.0  # seconds without any datagram of a connected peer; browser
 logger = logging.getLogger(__name__)
 
 
-class Link:
+class Link(ABC):
     """A peer connection with its state, its deadline and one way to close it."""
 
     def __init__(self, engine: Engine, peer: str, name: str, on_state: Callable[[str, str], None]) -> None:
@@ -44,7 +45,6 @@ class Link:
         self.dtls.on("statechange", self._dtls_changed)
         self._session = secrets.randbits(62)
         self._version = 0
-        self._candidates: set[str] = set()
         self._on_state = on_state
         self._closed = False
         self._deadline: asyncio.TimerHandle | None = None
@@ -67,14 +67,6 @@ class Link:
             setup=setup,
             hosts=self.engine.hosts,
         )
-
-    def add_candidate(self, line: str) -> None:
-        """Counted and forgotten: a lite agent waits to be called."""
-        if line in self._candidates:
-            return
-        if len(self._candidates) >= sdp.MAX_CANDIDATES:
-            raise Full(f"more than {sdp.MAX_CANDIDATES} candidates")
-        self._candidates.add(line)
 
     def expect_connection(self) -> None:
         if self._deadline is None and self.state != "connected" and not self._closed:
@@ -148,14 +140,14 @@ class Link:
         self.take_rtcp(plain)
         return True
 
+    @abstractmethod
     def take_rtcp(self, data: bytes) -> None:
         """A compound RTCP packet in clear."""
-        raise NotImplementedError
 
-    def on_moved(self) -> None:
+    def on_moved(self) -> None:  # noqa: B027 - a hook: a half that needs it has it
         """Packets go to another address from now on."""
 
-    def on_keys(self) -> None:
+    def on_keys(self) -> None:  # noqa: B027 - the same
         """The connection stands; `dtls.keys` are there."""
 
     # --- inside -------------------------------------------------------------------------------------

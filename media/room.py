@@ -194,14 +194,6 @@ class Room:
         if peer is not None and peer.publish is not None:
             peer.publish.ask_keyframes("camera" if what == "person" else what)
 
-    def candidate(self, name: str, pc: str, value: str) -> None:
-        peer = self.peer(name)
-        link: Link | None = peer.publish if pc == "publish" else peer.subscribe
-        if link is None:
-            raise NoSuchPeer(f"{name} has no {pc} connection")
-        if value:
-            link.add_candidate(value)
-
     async def close_peer(self, name: str, reason: str) -> None:
         peer = self.peers.pop(name, None)
         if peer is not None:

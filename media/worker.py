@@ -15,7 +15,6 @@ mic, camera, camera2, screen, screen2, screen3.
   subscribe.restart -> {sdp}                       the same offer with fresh ICE credentials; then subscribe.answer
   subscribe.view {tiles: {mid: {height, visible}}} -> {slots}
   subscribe.unheard {from}
-  candidate {pc, candidate} -> {used: false}       counted and forgotten: the relay is called, it does not call
   peer.close {reason}
   record {on, peers} / record.left -> {files}
   stats {room?} -> counters of everything          fence {rooms: {name: epoch}}, drain -> see signaling.placement
@@ -49,7 +48,6 @@ T = TypeVar("T")
 MAX_NAME = 128
 MAX_SLOTS = {"audio": 16, "video": 20}
 DEFAULT_SLOTS = {"audio": 8, "video": 9}
-MAX_CANDIDATE = 1024
 
 logger = logging.getLogger(__name__)
 
@@ -95,7 +93,6 @@ class Worker:
             "subscribe.restart": self._restart,
             "subscribe.view": self._view,
             "subscribe.unheard": self._unheard,
-            "candidate": self._candidate,
             "peer.close": self._close_peer,
             "record": self._record,
             "record.left": self._record_left,
@@ -233,14 +230,6 @@ class Worker:
         self._room(fields).unheard(_name(fields, "peer"), _name(fields, "from"))
         return {}
 
-    async def _candidate(self, fields: Fields) -> Answer:
-        pc = _text(fields, "pc", "")
-        if pc not in {"publish", "subscribe"}:
-            raise BadRequest("pc must be publish or subscribe")
-        room, peer = self._room(fields), _name(fields, "peer")
-        room.candidate(peer, pc, _candidate_line(fields.get("candidate")))
-        return {"used": False}
-
     async def _close_peer(self, fields: Fields) -> Answer:
         await self._room(fields).close_peer(_name(fields, "peer"), _text(fields, "reason", ""))
         return {}
@@ -376,14 +365,3 @@ def _tiles(fields: Fields) -> dict[str, Tile]:
             raise BadRequest("visible must be bool")
         tiles[str(mid)[:16]] = Tile(height, visible)
     return tiles
-
-
-def _candidate_line(value: object) -> str:
-    """The candidate attribute from a string, from RTCIceCandidate.toJSON(), or "" for end-of-candidates."""
-    if isinstance(value, dict):
-        value = value.get("candidate")
-    if value is None:
-        return ""
-    if not isinstance(value, str) or len(value) > MAX_CANDIDATE:
-        raise BadRequest("candidate must be a string or RTCIceCandidateInit")
-    return value

@@ -4,7 +4,7 @@ from pathlib import Path
 import aioice.ice
 import pytest
 
-from tests.media.rig import Relay, built, running_relay
+from tests.media.rig import FORWARDERS, Relay, running_relay
 from tests.media.traffic import Traffic
 
 
@@ -14,16 +14,13 @@ def clients_on_loopback(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(aioice.ice, "get_host_addresses", lambda use_ipv4, use_ipv6: ["127.0.0.1"])
 
 
-EITHER = ["python", pytest.param("compiled", marks=pytest.mark.skipif(not built(), reason="not built"))]
-
-
-@pytest.fixture(params=EITHER)
+@pytest.fixture(params=FORWARDERS)
 def both_forwarders(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every `Traffic` of the test is carried by one forwarder, and in a second run by the other."""
     monkeypatch.setattr(Traffic, "choice", request.param)
 
 
-@pytest.fixture(params=EITHER)
+@pytest.fixture(params=FORWARDERS)
 async def either_relay(tmp_path: Path, request: pytest.FixtureRequest) -> AsyncIterator[Relay]:
     """A relay with one forwarder, and in a second run with the other."""
     async with running_relay(tmp_path, choice=request.param) as relay:

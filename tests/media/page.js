@@ -3,22 +3,10 @@ window.rig = {
   sending: null, receiving: null,
   configuration: {iceServers: [], bundlePolicy: "max-bundle"},
 
-  // Candidates as they come, for Python to carry to the relay.
-  collect(pc) {
-    const found = [];
-    const done = new Promise((resolve) => {
-      pc.onicecandidate = ({candidate}) => candidate ? found.push(candidate.toJSON()) : resolve(found);
-    });
-    pc.gathered = done;
-    return pc;
-  },
-
-  gathered(name) { return this[name].gathered; },
-
   async publish() {
     const stream = await navigator.mediaDevices.getUserMedia(
       {audio: true, video: {width: 320, height: 180, frameRate: 10}});
-    this.sending = this.collect(new RTCPeerConnection(this.configuration));
+    this.sending = new RTCPeerConnection(this.configuration);
     this.sending.addTransceiver(stream.getAudioTracks()[0], {direction: "sendonly"});
     this.sending.addTransceiver(stream.getVideoTracks()[0], {direction: "sendonly"});
     return this.offer();
@@ -42,7 +30,7 @@ window.rig = {
   async answered(sdp) { await this.sending.setRemoteDescription({type: "answer", sdp}); return true; },
 
   async subscribe(sdp) {
-    this.receiving = this.collect(new RTCPeerConnection(this.configuration));
+    this.receiving = new RTCPeerConnection(this.configuration);
     this.receiving.ontrack = ({track}) => {
       const element = document.createElement(track.kind);
       element.autoplay = true;

@@ -147,7 +147,6 @@ async def publish_from(page: Page, relay: Relay, peer: str) -> None:
         may=["mic", "camera", "screen"],
     )
     await page.evaluate(f"rig.answered({json.dumps(answer['sdp'])})")
-    await trickle(page, relay, peer, "publish", "sending")
 
 
 async def share_from(page: Page, relay: Relay, peer: str) -> None:
@@ -167,13 +166,6 @@ async def subscribe_to(page: Page, relay: Relay, peer: str, audio: int = 2, vide
     offer = await relay.ask("subscribe.open", **ROOM, peer=peer, audio=audio, video=video)
     answer = await page.evaluate(f"rig.subscribe({json.dumps(offer['sdp'])})")
     await relay.ask("subscribe.answer", **ROOM, peer=peer, sdp=answer)
-    await trickle(page, relay, peer, "subscribe", "receiving")
-
-
-async def trickle(page: Page, relay: Relay, peer: str, pc: str, name: str) -> None:
-    """The browser's candidates one by one, as a page sends them; the relay needs none."""
-    for candidate in await page.evaluate(f"rig.gathered({json.dumps(name)})"):
-        await relay.ask("candidate", **ROOM, peer=peer, pc=pc, candidate=candidate)
 
 
 async def received(page: Page, enough, timeout: float = 20.0) -> dict[str, dict[str, float]]:
@@ -199,7 +191,7 @@ def sound(got: dict[str, dict[str, float]]) -> float:
 
 LAYERS = """(async () => {
   const stream = await navigator.mediaDevices.getUserMedia({audio: true, video: {width: 1280, height: 720, frameRate: 10}});
-  rig.sending = rig.collect(new RTCPeerConnection({iceServers: [], bundlePolicy: "max-bundle"}));
+  rig.sending = new RTCPeerConnection({iceServers: [], bundlePolicy: "max-bundle"});
   rig.sending.addTransceiver(stream.getAudioTracks()[0], {direction: "sendonly"});
   rig.sending.addTransceiver(stream.getVideoTracks()[0], {direction: "sendonly", sendEncodings: [
     {rid: "l", scaleResolutionDownBy: 4, maxBitrate: 150000}, {rid: "m", scaleResolutionDownBy: 2, maxBitrate: 500000},

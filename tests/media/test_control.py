@@ -83,8 +83,6 @@ async def test_ping_is_answered(relay: Relay):
         ("subscribe.open", {**ROOM, "peer": "a", "audio": 99}, "bad_request"),
         ("subscribe.open", {**ROOM, "peer": "a", "audio": 0, "video": 0}, "bad_request"),
         ("subscribe.answer", {**ROOM, "peer": "nobody", "sdp": "v=0"}, "bad_sdp"),
-        ("candidate", {**ROOM, "peer": "nobody", "pc": "publish", "candidate": None}, "no_such_peer"),
-        ("candidate", {**ROOM, "peer": "a", "pc": "sideways", "candidate": None}, "bad_request"),
         ("subscribe.restart", {**ROOM, "peer": "nobody"}, "no_such_peer"),
     ],
 )

@@ -104,7 +104,7 @@ def payload(name, opened):
         "outcome": "postponed", "reason": "x", "text": "x", "wording": "x", "resolution": str(uuid4()), "revision": 9,
         "ballot": str(uuid4()), "choice": "for", "digest": "0" * 64, "protocol": str(uuid4()), "update": "AAAA",
         "mic": True, "camera": True, "page": 1, "zoom": 1.0, "sdp": "v=0", "sources": {}, "epoch": 1, "pc": "publish",
-        "candidate": "x", "ground": "x", "agrees": True, "tiles": {"8": {"height": 180, "visible": True}},
+        "ground": "x", "agrees": True, "tiles": {"8": {"height": 180, "visible": True}},
     }  # fmt: skip
     samples |= opened.get(name, {})
     if name in {"hand.lower", "floor.give", "presenter.pass"}:
