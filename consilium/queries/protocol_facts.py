@@ -6,8 +6,7 @@ cannot differ. Source of the content: 323-ФЗ ст. 48 ч. 4.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from datetime import UTC, datetime, time
+from datetime import datetime
 from uuid import UUID, uuid4
 
 from consilium.documents import facts
@@ -28,7 +27,14 @@ from consilium.model import (
     Signature,
     SignatureStatus,
 )
-from consilium.model.case import Choice, IdentityPaper, Place, Policy
+from consilium.queries.case_facts import (
+    coded_facts,
+    consent_facts,
+    encounter_facts,
+    organisation_facts,
+    patient_facts,
+    payment_facts,
+)
 from consilium.rules import access, codes, kinds, recording
 from consilium.rules.protocol import leads, signers, standing_dissents, stays
 from consilium.store import Reader
@@ -91,13 +97,13 @@ def protocol_facts(
         started_at=item.opened_at or at,
         ended_at=item.closed_at or at,
         frozen_at=at,
-        organisation=_organisation(registering),
-        patient=_patient(case),
+        organisation=organisation_facts(registering),
+        patient=patient_facts(case),
         diagnosis=facts.Coded(code=case.diagnosis_code, name=case.diagnosis_name),
         question=case.question,
         goal=facts.Coded(code=case.goal_code, name=codes.GOALS[case.goal_code].ru),
         urgency=facts.Coded(code=case.urgency_code, name=codes.URGENCIES[case.urgency_code].ru),
-        consent=_consent(case),
+        consent=consent_facts(case),
         participants=participants,
         sections=facts.Sections(**{name: tidy_text(text) for name, text in sections.items()}),
         author_id=str(_author(consilium, item, seated, authenticator, at).person_id),
@@ -114,10 +120,10 @@ def protocol_facts(
         signing_notes=_signing_notes(protocol, at),
         recordings=_recordings(consilium, item, at),
         commission=_commission(reader.find(Body, consilium.body_id)),
-        requesting_organisation=_organisation(sender) if sender.id != registering.id else None,
-        severity=_coded(codes.SEVERITIES, case.severity_code),
-        encounter=_encounter(case),
-        payment=_payment(case),
+        requesting_organisation=organisation_facts(sender) if sender.id != registering.id else None,
+        severity=coded_facts(codes.SEVERITIES, case.severity_code),
+        encounter=encounter_facts(case),
+        payment=payment_facts(case),
     )
 
 
@@ -169,7 +175,7 @@ def _participant(
         person_id=str(person.id),
         name=facts.PersonName(surname=person.surname, given=person.given, patronymic=person.patronymic),
         post=facts.Coded(code=person.position_code, name=seat.position),
-        organisation=_organisation(works_at),
+        organisation=organisation_facts(works_at),
         role_code=codes.SIGNER_ROLES[seat.role].code,
         seat=facts.SeatKind(seat.role),
         speciality=facts.Coded(code="", name=person.speciality) if person.speciality else None,
@@ -182,105 +188,6 @@ def _participant(
         recused=recusal is not None,
         recusal_reason=recusal.reason if recusal else "",
     )
-
-
-def _organisation(one: Organisation) -> facts.Organisation:
-    place = None
-    if one.region and one.address:
-        region = facts.Coded(code=one.region, name=one.region_name)
-        place = facts.Address(text=one.address, region=region, postal_code=one.postal_code)
-    return facts.Organisation(
-        oid=one.oid,
-        name=one.name,
-        ogrn=one.ogrn,
-        inn=one.inn,
-        address=one.address,
-        okpo=one.okpo,
-        phone=one.phone,
-        place=place,
-        licence=facts.Licence(number=one.licence, issuer=one.licence_issuer) if one.licence else None,
-    )
-
-
-def _patient(case: Case) -> facts.Patient:
-    patient = case.patient
-    return facts.Patient(
-        local_id=patient.record_number or str(case.id),
-        name=facts.PersonName(surname=patient.surname, given=patient.given, patronymic=patient.patronymic),
-        birth_date=patient.birth_date,
-        sex=patient.sex,
-        snils=patient.snils,
-        address=patient.place.text,
-        paper=_paper(patient.paper),
-        policy=_policy(patient.policy),
-        places=_places(patient.place),
-    )
-
-
-def _paper(one: IdentityPaper) -> facts.IdentityPaper | None:
-    kind = _chosen(one.kind)
-    if kind is None or not one.number or one.issued_on is None:
-        return None
-    return facts.IdentityPaper(
-        kind=kind,
-        series=one.series,
-        number=one.number,
-        issuer=one.issuer,
-        issuer_code=one.issuer_code,
-        issued_on=one.issued_on,
-    )
-
-
-def _policy(one: Policy) -> facts.Policy | None:
-    kind = _chosen(one.kind)
-    if kind is None or not one.number:
-        return None
-    return facts.Policy(
-        kind=kind, number=one.number, series=one.series, valid_from=one.valid_from, valid_to=one.valid_to
-    )
-
-
-def _places(one: Place) -> tuple[facts.Address, ...]:
-    region = _chosen(one.region)
-    if region is None or not one.text:
-        return ()
-    return (facts.Address(text=one.text, region=region, postal_code=one.postal_code),)
-
-
-def _chosen(one: Choice) -> facts.Coded | None:
-    return facts.Coded(code=one.code, name=one.name) if one.code else None
-
-
-def _coded(table: Mapping[str, codes.Term], code: str) -> facts.Coded | None:
-    return facts.Coded(code=code, name=table[code].ru) if code in table else None
-
-
-def _encounter(case: Case) -> facts.Encounter | None:
-    """The record the case belongs to; a case of care whose first day nobody named began with the request."""
-    kind = _coded(codes.CARDS, case.card_code)
-    if kind is None:
-        return None
-    opened = case.card_opened_on
-    return facts.Encounter(
-        card_number=case.patient.record_number or case.number,
-        kind=kind,
-        started_at=datetime.combine(opened, time(), UTC) if opened else case.created_at,
-    )
-
-
-def _payment(case: Case) -> facts.Payment | None:
-    source = _coded(codes.PAYMENTS, case.payment_code)
-    return facts.Payment(source=source) if source else None
-
-
-def _consent(case: Case) -> facts.Consent:
-    if case.consent.basis == "consent":
-        return facts.Consent(
-            basis=facts.ConsentBasis.CONSENT,
-            given_on=case.consent.given_on,
-            reference=case.consent.reference,
-        )
-    return facts.Consent(basis=facts.ConsentBasis.STATUTORY, ground=case.consent.reference)
 
 
 def _authenticator(consilium: Consilium, item: AgendaItem, seated: list[Seat], at: datetime) -> Seat:
