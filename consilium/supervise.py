@@ -408,7 +408,8 @@ def _registry(settings: Settings) -> Part:
 def _authority(settings: Settings) -> Part:
     """The simulator of timestamps, OCSP and revocation lists, on the demonstration authority's own folder."""
     where = ("--port", str(settings.authority_port), "--folder", str(settings.data_dir / "authority"))
-    return Part("authority", ("-m", "web.simulator.authority", *where))
+    policy = ("--policy", settings.signature_policy)
+    return Part("authority", ("-m", "web.simulator.authority", *where, *policy))
 
 
 def overridden(env: Mapping[str, str], **changes: object) -> dict[str, str]:

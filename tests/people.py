@@ -22,7 +22,7 @@ from consilium.actor import Actor
 from consilium.errors import ConsiliumError
 from consilium.model import Body, Case, Consilium, Person, Protocol
 from consilium.parts import Parts
-from consilium.seal.providers import SoftwareKey
+from consilium.seal.providers import FileKey
 from consilium.service import Service
 from consilium.settings import Settings
 from web.simulator.authority import serving
@@ -38,7 +38,7 @@ class World:
 
     service: Service
     desk: Desk | None = None
-    keys: dict[str, tuple[SoftwareKey, bytes]] = field(default_factory=dict)
+    keys: dict[str, tuple[FileKey, bytes]] = field(default_factory=dict)
 
     @property
     def parts(self) -> Parts:
@@ -210,10 +210,11 @@ class World:
 
     # --- keys and signatures ----------------------------------------------------------------------
 
-    def key(self, login: str) -> tuple[SoftwareKey, bytes]:
+    def key(self, login: str) -> tuple[FileKey, bytes]:
         """A key of the person's own and its certificate, made on first use."""
         if login not in self.keys:
-            key = SoftwareKey.generate()
+            assert self.parts.authority is not None
+            key = self.parts.authority.new_key()
             csr = base64.b64encode(key.csr(login)).decode()
             made = self.do(login, c.RequestCertificate(csr=csr))
             self.keys[login] = (key, base64.b64decode(made["der"]))
@@ -288,7 +289,7 @@ def loaded(parts: Parts, desk: Desk | None = None) -> World:
 @contextmanager
 def authority_beside(settings: Settings) -> Iterator[tuple[Settings, Desk]]:
     """The authority simulator on the folder of these settings, and settings that ask it."""
-    desk = Desk.open(settings.data_dir / "authority")
+    desk = Desk.open(settings.data_dir / "authority", settings.signature_policy)
     with serving(desk) as url:
         urls = {"timestamp_urls": (f"{url}/tsa",), "crl_urls": (f"{url}/crl",), "ocsp_url": f"{url}/ocsp"}
         yield replace(settings, **urls), desk

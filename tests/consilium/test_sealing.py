@@ -18,11 +18,12 @@ from consilium import clock, demo, packing, revocations, sealing
 from consilium import commands as c
 from consilium.errors import Conflict
 from consilium.model import Protocol, ProtocolStatus, SignatureStatus
-from consilium.seal import outward
+from consilium.seal import outward, tsp
 from consilium.seal.package import read_package
 from consilium.seal.report import verify_package
+from consilium.settings import Settings
 from consilium.store.tables import outbox, seal_works
-from tests.people import World
+from tests.people import World, inhabited
 
 ALL = ("deputy", "secretary", "member1", "ivanova")
 
@@ -155,6 +156,25 @@ def test_the_seal_of_another_organisation_seals_nothing_here(shared: World):
     power.unlink()
     assert not seal(shared, protocol)
     sealed(shared, protocol)
+
+
+@pytest.mark.needs_gost
+def test_a_house_of_gost_keys_is_sealed_with_gost_timestamps(tmp_path: Path):
+    """Signers, seal, timestamp authority and lists by GOST R 34.10-2012, judged by ru-ukep/1."""
+    environment = {
+        "CONSILIUM_DEMO": "1",
+        "CONSILIUM_DATA_DIR": str(tmp_path),
+        "CONSILIUM_SIGNATURE_POLICY": "ru-ukep/1",
+    }
+    with inhabited(Settings.from_environment(environment)) as world:
+        protocol = world.signed("deputy", "secretary", "member1")
+        assert not seal(world, protocol)
+        files = sealed(world, protocol)
+        rows = json.loads(files["report/signatures.json"])
+        assert rows["policy"]["id"] == "ru-ukep/1"
+        assert {row["algorithm"] for row in rows["signatures"].values()} == {"gost2012-256-streebog256"}
+        token = tsp.read_token(files["META-INF/signature.tst"])
+        assert token.digest_oid == "1.2.643.7.1.1.2.2"
 
 
 # --- authorities that do not answer, or answer wrongly --------------------------------------------

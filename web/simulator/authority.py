@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import ClassVar
 from urllib.parse import parse_qs, urlsplit
 
+from consilium.seal.policy import DEMO_ECDSA, POLICIES
 from web.simulator.authority_desk import Desk
 from web.simulator.authority_page import render_page
 from web.simulator.modes import UnknownModeError
@@ -192,12 +193,15 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=8091)
     parser.add_argument("--folder", type=Path, required=True, help="folder of the demonstration authority")
+    parser.add_argument(
+        "--policy", choices=sorted(POLICIES), default=DEMO_ECDSA.id, help="the product's signature policy"
+    )
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s %(message)s")
     ending = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: ending.set())
-    with serving(Desk.open(options.folder), options.host, options.port):
+    with serving(Desk.open(options.folder, options.policy), options.host, options.port):
         LOG.info("authority.ready")
         ending.wait()
     return 0

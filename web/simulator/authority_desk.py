@@ -13,6 +13,7 @@ from consilium import clock
 from consilium.seal import der
 from consilium.seal.authority import DemoAuthority
 from consilium.seal.errors import RequestRefused, SignatureRefused
+from consilium.seal.policy import DEMO_ECDSA, POLICIES
 from consilium.seal.providers import FileKey, SoftwareKey, load_key
 from web.simulator.modes import UnknownModeError
 from web.simulator.responder import Responder
@@ -48,9 +49,13 @@ class Desk:
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     @classmethod
-    def open(cls, folder: Path) -> Desk:
-        """The authority of this folder, and keys of its services, certified on the first start."""
-        authority = DemoAuthority.create(folder)
+    def open(cls, folder: Path, policy: str = DEMO_ECDSA.id) -> Desk:
+        """The authority of this folder, and keys of its services, certified on the first start.
+
+        Whoever comes first makes the authority, this or the product: both by the same signature policy.
+        """
+        algorithm = "gost256" if POLICIES[policy].gost_bits else "p256"
+        authority = DemoAuthority.create(folder, algorithm=algorithm)
         stamper = _service(authority, authority.new_key(), "timestamping", "ДЕМО-TSA / DEMONSTRATION TSA")
         responder, certificate = _service(
             authority, SoftwareKey.generate(), "ocsp", "ДЕМО-OCSP / DEMONSTRATION OCSP"
