@@ -96,6 +96,7 @@ ROUTES: tuple[Route, ...] = (
     Route("POST", "/api/{name}", commands.command),
     # files
     Route("GET", "/files/{case}/{document}", files.download),
+    Route("GET", "/requests/{id}/referral.xml", documents.referral_document),
     Route("GET", "/packages/{id}.asice", documents.package),
     Route("GET", "/recordings/{id}/{segment}", recordings.download),
     Route("GET", "/consilium/{id}.ics", calendar.invitation),

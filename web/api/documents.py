@@ -11,12 +11,12 @@ from aiohttp import web
 from consilium import clock, sealing
 from consilium.errors import NotFound
 from consilium.model import Person
-from consilium.queries import protocols
+from consilium.queries import protocols, referrals
 from consilium.rules import signing
 from consilium.store import Reader
 from web.api.files import SANDBOX
 from web.pages.asking import ask
-from web.site import identifier, site
+from web.site import caller, identifier, site
 
 PACKAGE = "application/vnd.etsi.asic-e+zip"
 CRL_SECONDS = 60
@@ -44,6 +44,15 @@ def _dissent(reader: Reader, person: Person, protocol_id: UUID, dissent_id: UUID
     protocol, _, _, _ = protocols.seen_protocol(reader, person, protocol_id)
     paper = signing.dissent_of(protocol, dissent_id)
     return paper.document, paper.digest
+
+
+async def referral_document(request: web.Request) -> web.StreamResponse:
+    """The referral of a sent request (guide 185), for the sender's own system to sign and file."""
+    parts = site(request)
+    made = await parts.pool.call(
+        referrals.made, parts.service.parts, caller(request).person, identifier(request), clock.now()
+    )
+    return frozen(made.content, hashlib.sha256(made.content).hexdigest(), "referral.xml")
 
 
 def frozen(content: bytes, digest: str, name: str) -> web.Response:
