@@ -229,7 +229,8 @@ class _Seal:
         self.stamps["org"] = self.work.token(covered_by(seal_cms))
         with _waiting("seal_key"):
             self._prove("org", self.protocol.document, seal_cms, key.certificate, self.sealer)
-        return self._package(key, seal_cms)
+        with _waiting("check"):
+            return self._package(key, seal_cms)
 
     def _key(self) -> SealKey:
         """The registering organisation's key and nobody else's (SG-04)."""
