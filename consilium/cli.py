@@ -148,13 +148,14 @@ def _demo(call: Call) -> int:
     folder = Path(call.env.get("CONSILIUM_DATA_DIR") or "var").resolve() / "demo"
     shutil.rmtree(folder, ignore_errors=True)
     package = folder / "package.asice"
-    settings = Settings.from_environment(_demo_environment(call.env, folder, call.options.kind))
+    settings = Settings.from_environment(_demo_environment(call.env, folder, call.options))
     log.configure("WARNING")
     supervise.check(settings)
     with supervise.only_one(folder), supervise.Supervisor(settings) as supervisor:
         if not _started(supervisor, settings):
             return 1
-        wanted = ("--url", settings.public_origin, "--package", str(package), "--kind", call.options.kind)
+        wanted = ["--url", settings.public_origin, "--package", str(package)]
+        wanted += ["--kind", call.options.kind, "--keys", call.options.keys]
         driver = ("-m", "signaling.bots", "demo", *wanted)
         if supervisor.run(supervise.Part("participants", driver), shown=True) != 0:
             print(
@@ -169,7 +170,7 @@ def _demo(call: Call) -> int:
     return 0 if held else 1
 
 
-def _demo_environment(env: Mapping[str, str], folder: Path, kind: str) -> dict[str, str]:
+def _demo_environment(env: Mapping[str, str], folder: Path, options: argparse.Namespace) -> dict[str, str]:
     """Nothing of the installation's own settings but the official files and the log level."""
     kept = {
         name: value for name, value in env.items() if name in {"CONSILIUM_SEMD_DIR", "CONSILIUM_LOG_LEVEL"}
@@ -179,7 +180,8 @@ def _demo_environment(env: Mapping[str, str], folder: Path, kind: str) -> dict[s
     return {
         **kept,
         **{name: str(port) for name, port in ports.items()},
-        **({"CONSILIUM_EXTRACT_EDITION": kind} if kind == "99" else {}),
+        **({"CONSILIUM_EXTRACT_EDITION": options.kind} if options.kind == "99" else {}),
+        **({} if options.keys == "p256" else {"CONSILIUM_SIGNATURE_POLICY": "ru-ukep/1"}),
         "CONSILIUM_DEMO": "1",
         "CONSILIUM_DATA_DIR": str(folder),
         "CONSILIUM_MEDIA_ADDRESSES": "127.0.0.1",
@@ -368,6 +370,11 @@ COMMANDS: dict[str, tuple[Callable[[Call], int], str, Mapping[str, Mapping[str, 
                 "choices": ("190", "307", "40", "99"),
                 "default": "190",
                 "help": "какой документ уйдёт в реестр, код НСИ 11.1520 / which document is filed",
+            },
+            "--keys": {
+                "choices": ("p256", "gost256", "gost512"),
+                "default": "p256",
+                "help": "чем подписывают: ECDSA или ГОСТ Р 34.10-2012 / what everybody signs with",
             },
             "--keep": {"action": "store_true", "help": "оставить базу и журналы / keep database and logs"},
         },

@@ -1,4 +1,4 @@
-"""`python -m signaling.bots demo --url http://127.0.0.1:8080 --package PATH [--kind 190|307|40|99]`."""
+"""`python -m signaling.bots demo --url http://127.0.0.1:8080 --package PATH [--kind 190|307|40|99] [--keys gost256]`."""
 
 from __future__ import annotations
 
@@ -23,11 +23,16 @@ def main() -> int:
     parser.add_argument(
         "--kind", choices=sorted(SCENARIOS), default="190", help="code of НСИ 11.1520 to be filed"
     )
+    parser.add_argument("--keys", choices=("p256", "gost256", "gost512"), default="p256")
     options = parser.parse_args()
     scenario = SCENARIOS[options.kind]
     print(f"  {scenario.title}", flush=True)
     demonstration = Demonstration(
-        options.url, options.package, lambda line: print(line, flush=True), scenario=scenario
+        options.url,
+        options.package,
+        lambda line: print(line, flush=True),
+        scenario=scenario,
+        keys=options.keys,
     )
     try:
         asyncio.run(demonstration.play())

@@ -39,7 +39,7 @@ DISSENT = "Считаю необходимым ещё два курса хими
 class Demonstration:
     """Holds what the steps hand to one another. `say` prints one line of progress.
 
-    `socket_urls`: addresses of signaling servers where they are not the pages' own, people take turns.
+    `keys`: p256, gost256 or gost512, what everybody signs with. `socket_urls`: addresses of signaling servers where they are not the pages' own, people take turns.
     """
 
     def __init__(
@@ -49,9 +49,11 @@ class Demonstration:
         say: Callable[[str], None],
         socket_urls: Sequence[str] = (),
         scenario: Scenario = SCENARIOS["190"],
+        keys: str = "p256",
     ) -> None:
         self.url = url
         self.scenario = scenario
+        self.keys = keys
         self.socket_urls = socket_urls or (url,)
         self.package = package
         self.say = say
@@ -91,7 +93,7 @@ class Demonstration:
         async with AsyncExitStack() as stack:
             for number, login in enumerate((*self._seated(), "coordinator", "outsider")):
                 socket_url = self.socket_urls[number % len(self.socket_urls)]
-                bot = Bot(self.url, login, socket_url=socket_url)
+                bot = Bot(self.url, login, socket_url=socket_url, keys=self.keys)
                 self.bots[login] = await stack.enter_async_context(bot)
             yield
 

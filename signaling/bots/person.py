@@ -14,7 +14,7 @@ from uuid import uuid4
 import aiohttp
 import socketio
 
-from consilium.seal.providers import SoftwareKey
+from consilium.seal.providers import new_key
 from signaling.bots.media import Media
 from signaling.wire import PROTOCOL_VERSION
 
@@ -41,7 +41,9 @@ class BotGaveUp(Exception):
 class Bot:
     """Use as `async with Bot(url, login) as bot`. `state` is the snapshot, kept up to date by patches."""
 
-    def __init__(self, url: str, login: str, password: str = PASSWORD, socket_url: str = "") -> None:
+    def __init__(
+        self, url: str, login: str, password: str = PASSWORD, socket_url: str = "", keys: str = "p256"
+    ) -> None:
         self.url = url.rstrip("/")
         self.socket_url = socket_url or self.url
         self.login = login
@@ -54,7 +56,7 @@ class Bot:
         self.drafts: list[dict[str, Any]] = []
         self.gone: str | None = None
         self.media: Media | None = None
-        self.key = SoftwareKey.generate()
+        self.key = new_key(keys)
         self.certificate = b""
         self.consilium = ""
         self._http: aiohttp.ClientSession | None = None
