@@ -94,8 +94,11 @@ def _consilium_entries(section: etree._Element, form: Form) -> None:
     if form.edition.layout is Layout.ONCOLOGICAL:
         kind = form.terms.coded("99.2.780", ONCOLOGICAL_TYPE)
         coded_value(field(entry(section), form, "9058"), form, kind, "99.2.780")
-    elif facts.consilium_type:
-        coded_value(field(entry(section), form, "9058"), form, facts.consilium_type, "99.2.780")
+    else:
+        # The number stands here in the published sample of the general consilium (ВИМИС SMSV6, kind 349).
+        text_value(field(entry(section), form, "11003"), facts.number)
+        if facts.consilium_type:
+            coded_value(field(entry(section), form, "9058"), form, facts.consilium_type, "99.2.780")
     coded_value(field(entry(section), form, "6057"), form, facts.form, "11.1508")
     text_value(field(entry(section), form, "9059"), facts.sections.reasons)
     _goal(section, form, "6026")

@@ -6,11 +6,13 @@ import dataclasses
 import re
 from collections.abc import Callable
 from datetime import UTC, date, datetime
+from enum import Enum
 from pathlib import Path
 from uuid import UUID
 
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
 from lxml import etree
 
 from consilium.directory import nsi
@@ -35,7 +37,9 @@ from consilium.documents.record import Result, ResultAuthor, ResultKind
 from consilium.documents.required import missing_for_edition
 from consilium.documents.schematron import judge
 from consilium.documents.terms import BUILT_IN, Terms
+from consilium.documents.validate import check_xml
 from consilium.documents.view import read_document
+from consilium.errors import Invalid
 from tests.consilium.documents.any_protocol import any_protocol, of_commission, referred
 from tests.consilium.documents.protocols import PEOPLE, REGION, START, facts, participant
 
@@ -377,10 +381,50 @@ def test_results_that_have_what_the_guide_wants_are_coded_and_all_are_readable()
 
 def test_the_general_protocol_is_not_marked_oncological() -> None:
     general = render(facts(kind=ProtocolKind.GENERAL))
+    assert found_in(general, f"{CONSILIUM}//h:observation[h:code/@code='11003']/h:value/text()") == [
+        "2026-17"
+    ]
     assert found_in(general, f"{CONSILIUM}//h:code[@code='9058']/@code") == []
     assert found_in(render(facts()), f"{CONSILIUM}//h:observation[h:code/@code='9058']/h:value/@code") == [
         "2"
     ]
+
+
+def replaced(value: object, at: list[int], text: str) -> object:
+    """A copy in which the text number at[0] (counting through, at[1] of them seen) is another one."""
+    if isinstance(value, str) and not isinstance(value, Enum):
+        at[1] += 1
+        return text if at[1] - 1 == at[0] else value
+    if isinstance(value, tuple):
+        return tuple(replaced(one, at, text) for one in value)
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return dataclasses.replace(
+            value,
+            **{one.name: replaced(getattr(value, one.name), at, text) for one in dataclasses.fields(value)},
+        )
+    return value
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    number=st.integers(0, 214),
+    text=st.one_of(
+        st.text(max_size=40), st.sampled_from(["", " ", "\x00", "]]>", "<a>", "\u202e", "1.2.066", "\ud800"])
+    ),
+    kind=st.sampled_from(list(ProtocolKind)),
+)
+def test_whatever_stands_in_any_field_is_written_down_or_refused_by_a_code(
+    number: int, text: str, kind: ProtocolKind
+) -> None:
+    seen = [number, 0]
+    hostile = replaced(facts(kind=kind), seen, text)
+    assert isinstance(hostile, ProtocolFacts)
+    try:
+        check_xml(render(hostile))
+        outcome = "written"
+    except Invalid as refused:
+        outcome = refused.code
+    assert outcome in {"written", "text_refused", "invalid_field", "protocol_incomplete"}
 
 
 def test_a_reader_finds_every_heading_of_every_kind() -> None:
