@@ -72,9 +72,16 @@ class Collector:
         for der in read.certificates:
             known = certificate_of(der)
             if (known.issuer, known.serial) == (read.issuer, read.serial):
-                found = self._of_chain(der, read.certificates, self.trust(), at)
+                found = self._of_authority(der, read.certificates, at)
                 return Evidence((der, *found.certificates), found.crls, found.ocsps)
         raise SignatureRefused("TST_NO_CERTIFICATE")
+
+    def _of_authority(self, der: bytes, enclosed: tuple[bytes, ...], at: datetime) -> Evidence:
+        try:
+            return self._of_chain(der, enclosed, self.trust(), at)
+        except SignatureRefused as refused:
+            code = {"UNTRUSTED": "TST_UNTRUSTED", "REVOKED": "TST_REVOKED"}.get(refused.code, refused.code)
+            raise SignatureRefused(code, **refused.params) from refused
 
     def trust_for(self, token: bytes, at: datetime) -> TrustStore:
         """The trust with what is needed to judge that token."""

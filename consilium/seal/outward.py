@@ -98,8 +98,10 @@ def ask(
     connection = http.client.HTTPConnection(host, port)
     with closing(connection):
         try:
-            connection.sock = _connect(address, host, port, tls=parts.scheme == "https")
+            connection.sock = socket.create_connection((address, port), CONNECT_SECONDS)
             with _Deadline(connection.sock, seconds or TOTAL_SECONDS) as deadline:
+                if parts.scheme == "https":
+                    connection.sock = _secured(connection.sock, host)
                 connection.request("POST" if body is not None else "GET", path or "/", body, headers)
                 with connection.getresponse() as response:
                     return _answer(response, url, limit, deadline)
@@ -112,14 +114,17 @@ class _Deadline:
     """Cuts the connection when its time is over: a peer that drips bytes never trips a timeout of its own."""
 
     def __init__(self, sock: socket.socket, seconds: float) -> None:
-        self._timer = threading.Timer(seconds, self._cut, [sock])
+        sock.settimeout(seconds)
+        # A handle of its own: TLS takes the other one over.
+        self._sock = sock.dup()
+        self._timer = threading.Timer(seconds, self._cut)
         self._timer.daemon = True
         self.over = False
 
-    def _cut(self, sock: socket.socket) -> None:
+    def _cut(self) -> None:
         self.over = True
         with suppress(OSError):
-            sock.shutdown(socket.SHUT_RDWR)
+            self._sock.shutdown(socket.SHUT_RDWR)
 
     def __enter__(self) -> Self:
         self._timer.start()
@@ -127,6 +132,8 @@ class _Deadline:
 
     def __exit__(self, *_: object) -> None:
         self._timer.cancel()
+        self._timer.join()
+        self._sock.close()
 
 
 def _answer(response: http.client.HTTPResponse, url: str, limit: int, deadline: _Deadline) -> bytes:
@@ -144,16 +151,9 @@ def _answer(response: http.client.HTTPResponse, url: str, limit: int, deadline: 
     return bytes(content)
 
 
-def _connect(address: str, host: str, port: int, *, tls: bool) -> socket.socket:
-    sock = socket.create_connection((address, port), CONNECT_SECONDS)
-    try:
-        sock.settimeout(TOTAL_SECONDS)
-        if not tls:
-            return sock
-        return ssl.create_default_context().wrap_socket(sock, server_hostname=host)
-    except BaseException:
-        sock.close()
-        raise
+def _secured(sock: socket.socket, host: str) -> socket.socket:
+    """TLS under the name that was asked for, whatever address it led to; the plain socket is used up."""
+    return ssl.create_default_context().wrap_socket(sock, server_hostname=host)
 
 
 def _target(url: str) -> tuple[str, int] | None:

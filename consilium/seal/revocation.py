@@ -33,6 +33,7 @@ LARGEST_LIST = 32 * 2**20
 # A list that is still good is not fetched again within this time, however often seals are made.
 REST = timedelta(minutes=10)
 MOST_ADDRESSES = 8
+SILENT = timedelta(seconds=4)
 SKEW = timedelta(minutes=5)
 
 
@@ -55,6 +56,7 @@ class Revocation:
     ocsp_url: str
     folder: Path
     _asked: dict[str, datetime] = field(default_factory=dict)
+    _failed: dict[str, datetime] = field(default_factory=dict)
 
     def proof(self, certificate: bytes, issuer: bytes, trust: TrustStore, since: datetime) -> Proof:
         """Word about a certificate that is enough to judge a signature proven at `since`.
@@ -113,7 +115,7 @@ class Revocation:
         if good and known is not None and (known.this_update >= since or not rested):
             return known
         try:
-            fetched = list_of(crl_from(outward.ask(url, self.allowed, limit=LARGEST_LIST)))
+            fetched = list_of(crl_from(self._get(url)))
         except SealError as error:
             log.warning("revocation.no_list", extra={"url": url, "cause": error.code})
             return known if good else None
@@ -132,9 +134,7 @@ class Revocation:
             nonce = secrets.token_bytes(16)
             query = ocsp.request(subject.der, issuer.der, nonce)
             try:
-                response = outward.ask(
-                    url, self.allowed, body=query, kind="application/ocsp-request", limit=ocsp.LIMITS.size
-                )
+                response = self._get(url, query)
                 at = clock.now()
                 status = ocsp.status_of(response, subject.der, issuer.der, at, nonce=nonce)
                 if status.this_update > at + SKEW:
@@ -144,6 +144,19 @@ class Revocation:
                 log.warning("revocation.no_ocsp", extra={"url": url, "cause": error.code})
                 last = error
         raise last
+
+    def _get(self, url: str, query: bytes | None = None) -> bytes:
+        """One exchange. Who was silent a moment ago is not waited for again: one seal asks for many certificates."""
+        if clock.now() - self._failed.get(url, clock.now() - 2 * SILENT) < SILENT:
+            raise AuthoritySilent("OUT_SILENT", url=url[:200])
+        limit = LARGEST_LIST if query is None else ocsp.LIMITS.size
+        kind = "" if query is None else "application/ocsp-request"
+        try:
+            return outward.ask(url, self.allowed, body=query, kind=kind, limit=limit)
+        except AuthoritySilent as silent:
+            if silent.code == "OUT_SILENT":
+                self._failed[url] = clock.now()
+            raise
 
     def _responders(self, subject: Certificate) -> tuple[str, ...]:
         named = _uris(subject.extensions.get(ACCESS), OCSP_ACCESS)

@@ -1,7 +1,10 @@
 """OCSP judged strictly, lists fetched within bounds, and nobody asked who was not named here."""
 
 import socket
+import ssl
 import subprocess
+import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -339,6 +342,22 @@ def test_with_neither_list_nor_responder_there_is_no_proof(desk: Desk, revocatio
         revocation.proof(person, desk.authority.root, trust, clock.now())
 
 
+def test_who_is_silent_is_waited_for_once_and_not_for_every_certificate(
+    desk: Desk, revocation: Revocation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(outward, "TOTAL_SECONDS", 0.3)
+    trust, person, at = TrustStore((desk.authority.root,)), signer(desk), clock.now()
+    desk.behave("all", "silent")
+    asked = dict(desk.asked)
+    for _ in range(5):
+        with pytest.raises(AuthoritySilent, match="OUT_SILENT"):
+            revocation.proof(person, desk.authority.root, trust, at)
+    assert {name: desk.asked[name] - asked[name] for name in ("ocsp", "crl")} == {"ocsp": 1, "crl": 1}
+    desk.behave("all", "ok")
+    monkeypatch.setattr(clock, "now", lambda: at + timedelta(seconds=30))
+    assert revocation.proof(person, desk.authority.root, trust, at).ocsps
+
+
 def test_a_revoked_certificate_is_told_with_its_moment(desk: Desk, revocation: Revocation) -> None:
     person, at = signer(desk), clock.now()
     serial = x509.load_der_x509_certificate(person).serial_number
@@ -421,6 +440,42 @@ def test_an_exchange_has_its_bounds(
     with pytest.raises(AuthoritySilent, match=code):
         ask(f"{url}/crl", Allowed.of((), (url,)), limit=100_000)
     desk.behave("crl", "ok")
+
+
+def test_a_handshake_that_never_ends_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(outward, "TOTAL_SECONDS", 0.4)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        address = f"https://127.0.0.1:{server.getsockname()[1]}/tsa"
+        began = time.monotonic()
+        with pytest.raises(AuthoritySilent, match="OUT_SILENT"):
+            ask(address, Allowed.of((), (address,)), limit=10)
+        assert time.monotonic() - began < 5
+
+
+@pytest.mark.needs_openssl
+def test_a_server_that_cannot_prove_its_name_is_not_talked_to(tmp_path: Path) -> None:
+    make = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", "key", "-out", "crt", "-days", "1", "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"]  # fmt: skip
+    subprocess.run(make, cwd=tmp_path, check=True, capture_output=True, timeout=30)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(tmp_path / "crt", tmp_path / "key")
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        spoken: list[object] = []
+
+        def answer() -> None:
+            peer, _ = server.accept()
+            try:
+                with context.wrap_socket(peer, server_side=True) as secured:
+                    spoken.append(secured.recv(100))
+            except OSError as error:
+                spoken.append(type(error))
+
+        thread = threading.Thread(target=answer)
+        thread.start()
+        address = f"https://127.0.0.1:{server.getsockname()[1]}/tsa"
+        with pytest.raises(AuthoritySilent, match="OUT_SILENT"):
+            ask(address, Allowed.of((), (address,)), body=b"query", limit=10)
+        thread.join()
+    assert spoken and b"query" not in spoken
 
 
 def test_addresses_in_certificates_are_read_and_asked_only_where_allowed(tmp_path: Path) -> None:
