@@ -151,11 +151,11 @@ def test_my_day_says_what_waits_for_each(world: World):
     "login,status,can",
     [
         ("ivanova", "draft", {"edit", "send", "cancel", "attach"}),
-        ("ivanova", "sent", {"cancel", "attach"}),
-        ("coordinator", "sent", {"accept", "return", "refuse"}),
+        ("ivanova", "sent", {"cancel", "attach", "complete"}),
+        ("coordinator", "sent", {"accept", "return", "refuse", "complete"}),
         ("nmic.admin", "sent", set()),
-        ("ivanova", "accepted", {"cancel"}),
-        ("coordinator", "accepted", {"refuse", "schedule", "attach"}),
+        ("ivanova", "accepted", {"cancel", "complete"}),
+        ("coordinator", "accepted", {"refuse", "schedule", "attach", "complete"}),
     ],
 )
 def test_a_request_offers_what_the_commands_will_allow(shared: World, login, status, can):
