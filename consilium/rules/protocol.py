@@ -27,7 +27,7 @@ from consilium.model import (
     Signature,
     SignatureStatus,
 )
-from consilium.rules import access, kinds
+from consilium.rules import access, kinds, sealing
 
 Stay = tuple[datetime, datetime]
 Row = Signature | DissentPaper
@@ -237,6 +237,7 @@ def _back_to_drafting(protocol: Protocol) -> int:
     protocol.digest = ""
     protocol.frozen_at = None
     protocol.frozen_by = None
+    sealing.clear(protocol)
     protocol.revision += 1
     return fallen
 
@@ -245,6 +246,7 @@ def withdrawn(made: Protocol, by: UUID, reason: str, at: datetime) -> int:
     """An extract or act is given up; the number of signatures that fell with it."""
     fallen = sum(one.status is SignatureStatus.SIGNED for one in rows_of(made))
     made.status = ProtocolStatus.WITHDRAWN
+    sealing.clear(made)
     made.withdrawn_at = at
     made.withdrawn_by = by
     made.withdrawn_reason = reason

@@ -8,6 +8,7 @@ import pytest
 from consilium.errors import Conflict
 from consilium.events import SealDelayed, SignatureLapsed
 from consilium.model import Protocol, ProtocolStatus, SignatureStatus
+from consilium.rules import protocol as rules
 from consilium.rules import sealing
 from tests.rules.makers import AT, person, protocol, signature
 
@@ -33,6 +34,15 @@ def test_a_seal_that_waits_says_for_whom_and_since_when():
     assert waiting.waits_since == later
     sealing.clear(waiting)
     assert (waiting.waits_for, waiting.waits_reason, waiting.waits_since) == ("", "", None)
+
+
+def test_what_is_taken_back_or_given_up_waits_for_nobody():
+    taken_back, given_up = sealed_soon(), sealed_soon()
+    for one in (taken_back, given_up):
+        sealing.delay(one, one.version, "timestamp", "OUT_SILENT", AT)
+    rules.reopen(taken_back, uuid4(), "опечатка")
+    rules.withdrawn(given_up, uuid4(), "не нужно", AT)
+    assert {(one.waits_for, one.waits_since) for one in (taken_back, given_up)} == {("", None)}
 
 
 def test_a_signature_that_lapsed_is_asked_for_anew_and_the_others_stay():
