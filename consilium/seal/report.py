@@ -27,6 +27,7 @@ from consilium.seal.layers import (
 from consilium.seal.names import ExpectedSigner
 from consilium.seal.package import read_package
 from consilium.seal.policy import DEMO_ECDSA, POLICIES, Policy
+from consilium.seal.representation import GROUND, represents
 from consilium.seal.stamps import ARCHIVE, ArchivePolicy, StampChain
 from consilium.seal.timestamp import covered_by, verify_token
 from consilium.seal.trust import TrustStore, certificates_from, crl_from
@@ -208,11 +209,13 @@ class _Checker:
         return verdict
 
     def organisation(self, name: str, content: str, kind: str) -> Verdict:
-        """A signature of the organisation, by a certificate that names one."""
+        """A signature of the organisation, by a certificate that names one, or its representative's."""
         verdict = self._signature(name, content, kind, None)
-        if verdict.signature is not None and not verdict.signature.signer.ogrn:
-            return refused(name, kind, SignatureRefused("SIGNER_MISMATCH"))
-        return verdict
+        if verdict.signature is None or verdict.signature.signer.ogrn:
+            return verdict
+        if represents(self.members.get(GROUND, b""), verdict.signature.signer, self.policy):
+            return verdict
+        return refused(name, kind, SignatureRefused("SIGNER_MISMATCH"))
 
     def dissent(self, name: str) -> Verdict:
         """An opinion: about this very protocol, signed by its author."""

@@ -19,6 +19,7 @@ from consilium import commands as c
 from consilium.errors import Conflict
 from consilium.model import Protocol, ProtocolStatus, SignatureStatus
 from consilium.seal import outward, tsp
+from consilium.seal.authority import PersonSubject
 from consilium.seal.package import read_package
 from consilium.seal.report import verify_package
 from consilium.settings import Settings
@@ -175,6 +176,38 @@ def test_a_house_of_gost_keys_is_sealed_with_gost_timestamps(tmp_path: Path):
         assert {row["algorithm"] for row in rows["signatures"].values()} == {"gost2012-256-streebog256"}
         token = tsp.read_token(files["META-INF/signature.tst"])
         assert token.digest_oid == "1.2.643.7.1.1.2.2"
+
+
+@pytest.mark.needs_gost
+def test_a_person_seals_for_the_organisation_by_a_power_of_attorney_alone(tmp_path: Path):
+    environment = {
+        "CONSILIUM_DEMO": "1",
+        "CONSILIUM_DATA_DIR": str(tmp_path),
+        "CONSILIUM_SIGNATURE_POLICY": "ru-ukep/1",
+    }
+    with inhabited(Settings.from_environment(environment)) as world:
+        protocol = world.signed("deputy", "secretary")
+        folder = world.parts.settings.keys_dir / str(protocol.organisation_id)
+        key = world.desk.authority.new_key()
+        head = PersonSubject("Главнова Анна Петровна", "Главнова", "Анна Петровна", "55667788990")
+        (folder / "seal.crt").write_bytes(world.desk.authority.issue(key.csr(), head, clock.now()))
+        key.save(folder / "seal.key")
+        assert seal(world, protocol)
+        assert waits(world, protocol) == ("seal_key", "POWER_OF_ATTORNEY")
+        person = {"snils": "556-677-889 90", "surname": "Главнова", "given": "Анна Петровна"}
+        power = {
+            "number": "3f1d7c2e-0000-4000-8000-000000000001",
+            "person": person | {"snils": "11111111111"},
+        }
+        (folder / "power_of_attorney.json").write_text(json.dumps(power), encoding="utf-8")
+        assert seal(world, protocol)
+        assert waits(world, protocol) == ("seal_key", "SIGNER_MISMATCH")
+        power["person"] = person
+        (folder / "power_of_attorney.json").write_text(json.dumps(power), encoding="utf-8")
+        assert not seal(world, protocol)
+        files = sealed(world, protocol)
+        ground = json.loads(files["report/seal.json"])
+        assert (ground["power_of_attorney"], ground["ogrn"]) == (power, "")
 
 
 # --- authorities that do not answer, or answer wrongly --------------------------------------------
