@@ -19,8 +19,11 @@ import aiohttp
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
+from lxml import etree
 
 from consilium.clock import now
+from consilium.documents.cda import render
+from consilium.documents.facts import ProtocolKind
 from consilium.filing import states, wire
 from consilium.filing.callback import CallbackResult, check_pull, parse_callback
 from consilium.filing.line import LineSettings
@@ -38,6 +41,7 @@ from consilium.filing.port import (
     Rejected,
 )
 from consilium.filing.states import Status
+from tests.consilium.documents.protocols import facts
 from tests.consilium.filing.filings import (
     PROOF,
     SECRET,
@@ -48,6 +52,7 @@ from tests.consilium.filing.filings import (
     personal,
     signature,
 )
+from web.simulator import checks
 from web.simulator.archive import Archive
 from web.simulator.modes import Mode, UnknownModeError, parse_mode
 from web.simulator.server import DESK, SimulatorSettings, create_app
@@ -716,3 +721,10 @@ async def test_the_program_does_not_start_without_a_secret(tmp_path: Path) -> No
     _, said = await process.communicate()
     assert process.returncode == 2
     assert b"CONSILIUM_REGISTRY_SECRET" in said
+
+
+@pytest.mark.parametrize("kind", [ProtocolKind.ONCOLOGICAL, ProtocolKind.CONSULTATION])
+def test_the_registry_reads_a_patronymic_wherever_the_kind_of_document_keeps_it(kind: ProtocolKind) -> None:
+    document = etree.fromstring(render(facts(kind=kind)))
+    (entity,) = document.findall("{*}legalAuthenticator/{*}assignedEntity")
+    assert checks._named(entity) == ("Чайкина", "Анна", "Сергеевна")

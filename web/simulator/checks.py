@@ -172,15 +172,27 @@ def _doctor(root: etree._Element, personal: PersonalSignatureDto) -> Iterator[Er
     }
     if said.snils and snils and said.snils not in snils:
         yield error("INVALID_DOCTOR_SNILS", 112, "СНИЛС подписавшего отличается от СНИЛС в СЭМД")
-    name = "{*}assignedPerson/{*}name/{*}"
+    family, given, patronymic = _named(entity)
     rows = (
-        ("family", said.surname, "INVALID_DOCTOR_FAMILY", 106),
-        ("given", said.name, "INVALID_DOCTOR_NAME", 107),
-        ("Patronymic", said.patr_name, "INVALID_DOCTOR_PATRONYMIC", 108),
+        (family, said.surname, "INVALID_DOCTOR_FAMILY", 106),
+        (given, said.name, "INVALID_DOCTOR_NAME", 107),
+        (patronymic, said.patr_name, "INVALID_DOCTOR_PATRONYMIC", 108),
     )
-    for element, word, code, number in rows:
-        if (entity.findtext(name + element) or "") != word:
+    for written, word, code, number in rows:
+        if written != word:
             yield error(code, number, "Сведения о подписавшем отличаются от сведений в СЭМД")
+
+
+def _named(entity: etree._Element) -> tuple[str, str, str]:
+    """Surname, name, patronymic; guide 40 has no element of the last and writes it as a second given name."""
+    path = "{*}assignedPerson/{*}name/{*}"
+    given = [str(one.text or "") for one in entity.findall(f"{path}given")]
+    patronymic = str(entity.findtext(f"{path}Patronymic") or "")
+    return (
+        str(entity.findtext(f"{path}family") or ""),
+        given[0] if given else "",
+        patronymic or (given[1] if len(given) > 1 else ""),
+    )
 
 
 def _parser() -> etree.XMLParser:
