@@ -40,6 +40,10 @@ def compiler() -> str | None:
     return services.program("gcc") if Path("/usr/include/openssl/evp.h").exists() else None
 
 
+JARS = tuple(
+    f"/usr/share/java/{name}.jar" for name in ("bcpkix", "preflight", "javax.activation", "jaxb-api")
+)
+
 # Marker -> how to find the part, and what to do when it is missing.
 PARTS: dict[str, tuple[Callable[[], object], str]] = {
     "needs_chromium": (lambda: services.program("chromium", "chromium-browser"), "apt install chromium"),
@@ -55,8 +59,8 @@ PARTS: dict[str, tuple[Callable[[], object], str]] = {
         "apt install libpango-1.0-0 libpangoft2-1.0-0 libharfbuzz-subset0 fonts-dejavu-core poppler-utils",
     ),
     "needs_java": (
-        lambda: services.program("java") if preflight.present("/usr/share/java/bcpkix.jar") else None,
-        "apt install default-jre-headless libbcpkix-java",
+        lambda: services.program("java") if all(map(preflight.present, JARS)) else None,
+        "apt install default-jre-headless libbcpkix-java libpdfbox2-java libactivation-java libjaxb-api-java",
     ),
     "needs_compiler": (compiler, "apt install gcc libssl-dev python3-dev"),
     "needs_semd": (official_files, "set CONSILIUM_SEMD_DIR to the folder with nsi/ and guides/"),

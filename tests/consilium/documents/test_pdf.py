@@ -68,7 +68,7 @@ def test_the_text_of_the_document_and_every_stamp_can_be_read(copy, tmp_path):
 
 def test_it_declares_pdf_a_with_tags_a_language_and_embedded_fonts_alone(copy, tmp_path):
     declared = asked(tmp_path, "pdfinfo", copy, "-meta")
-    assert re.search(r"part[=>]\W*2\W", declared)
+    assert re.search(r"part[=>]\W*1\W", declared)
     assert re.search(r"conformance[=>]\W*A\W", declared)
     info = asked(tmp_path, "pdfinfo", copy)
     assert re.search(r"Tagged:\s+yes", info)
@@ -100,3 +100,39 @@ def test_an_annulled_document_says_so_before_its_first_word(tmp_path):
 def test_what_is_no_document_is_refused():
     with pytest.raises(Invalid):
         render_pdf(b"<html/>", sheet())
+
+
+JARS = (
+    "preflight",
+    "pdfbox2",
+    "pdfbox2-tools",
+    "xmpbox",
+    "fontbox2",
+    "commons-logging",
+    "javax.activation",
+    "jaxb-api",
+)
+
+
+def judged(tmp_path, pdf: bytes) -> subprocess.CompletedProcess[str]:
+    """PDFBox Preflight, which knows ISO 19005-1 and nothing of us."""
+    path = tmp_path / "judged.pdf"
+    path.write_bytes(pdf)
+    jars = ":".join(f"/usr/share/java/{one}.jar" for one in JARS)
+    command = ["java", "-cp", jars, "org.apache.pdfbox.preflight.Validator_A1b", str(path)]
+    return subprocess.run(command, check=False, capture_output=True, text=True)
+
+
+@pytest.mark.needs_java
+def test_a_validator_of_pdf_a_finds_nothing(copy, tmp_path):
+    found = judged(tmp_path, copy)
+    assert (found.returncode, found.stdout.strip()) == (0, "The file judged.pdf is a valid PDF/A-1b file")
+
+
+@pytest.mark.needs_java
+def test_the_same_validator_does_find_what_is_wrong(copy, tmp_path):
+    undeclared = copy.replace(b"<pdfaid:part>1</pdfaid:part>", b"<pdfaid:part>7</pdfaid:part>")
+    found = judged(tmp_path, undeclared)
+    assert undeclared != copy
+    assert found.returncode != 0
+    assert "not a valid PDF/A-1b file" in found.stdout
