@@ -105,6 +105,7 @@ def _particulars(form: Form, source: ParentDocument, addressee: str) -> Group:
     dated = f" от {wording.day(order.order_date)}" if order and order.order_date else ""
     rows = [
         ("Номер выписки", facts.number),
+        ("Взамен документа", str(facts.replaces) if facts.replaces else ""),
         ("Для кого", addressee),
         ("Протокол", f"№ {source.number} от {_day(form, source.held_at)}, версия {source.version}"),
         ("Регистрационный номер протокола", source.registry_number),

@@ -147,6 +147,12 @@ def test_an_extract_says_for_whom_it_is_made() -> None:
     assert ("Для кого", "Министерство здравоохранения") in page["particulars"].parts[0].rows
 
 
+def test_an_extract_made_anew_names_the_one_it_replaces() -> None:
+    made = extract.render(extracted(replaces=UUID(int=3), version=2), EXTRACTS[0], SOURCE)
+    page = {one.key: one for one in read_document(made).chapters}
+    assert ("Взамен документа", str(UUID(int=3))) in page["particulars"].parts[0].rows
+
+
 @pytest.mark.parametrize("row", EXTRACTS[1:], ids=lambda row: row.registry_kind)
 def test_later_editions_add_questions_goal_subcommission_and_date(row: Edition) -> None:
     order = CommissionOrder(name="ВК", order_number="1", subcommission=Coded(code="", name="По ВМП"))
