@@ -12,9 +12,6 @@ from __future__ import annotations
 import hashlib
 import logging
 import random
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -25,22 +22,23 @@ import msgspec
 from consilium import clock, packing
 from consilium.actor import SYSTEM
 from consilium.commands import RecordLapse, RecordSeal, RecordSealWait
-from consilium.errors import Conflict, Unavailable
+from consilium.errors import Conflict
 from consilium.model import DissentPaper, Organisation, Protocol, ProtocolStatus, Signature
 from consilium.packing import packages
 from consilium.parts import Parts
 from consilium.powers import expected_sealer, power_of
 from consilium.queries.register import line_json
 from consilium.seal import cms
-from consilium.seal.errors import AuthoritySilent, SealError, SignatureRefused
+from consilium.seal.errors import AuthoritySilent, SignatureRefused
 from consilium.seal.evidence import Evidence
 from consilium.seal.names import ExpectedSigner, identity_of, names_in, require
 from consilium.seal.package import PackageContents, write_package
 from consilium.seal.policy import RU_UKEP
 from consilium.seal.report import verify_package
 from consilium.seal.seal_keys import SealKey, seal_key_of
-from consilium.seal.timestamp import VerifiedTimestamp, covered_by, verify_token
+from consilium.seal.timestamp import VerifiedTimestamp, covered_by
 from consilium.seal.verify import VerifiedSignature, verify
+from consilium.seal_work import Waits, Work, waiting
 from consilium.service import Service
 from consilium.store import seal_works
 from consilium.store.failpoint import failpoint
@@ -54,15 +52,6 @@ PAUSE = (timedelta(seconds=5), timedelta(minutes=10))
 # The certificate no longer counted at the first moment the signature is proven for: nobody can prove it any more.
 LAPSED = frozenset({"REVOKED", "CERT_EXPIRED"})
 UNSETTLED = frozenset({"NO_CRL", "CRL_STALE"})
-
-
-class Waits(Exception):
-    """The seal cannot go on now: for whom it waits, and the code of the last answer."""
-
-    def __init__(self, waits_for: str, reason: str) -> None:
-        super().__init__(f"{waits_for}: {reason}")
-        self.waits_for = waits_for
-        self.reason = reason
 
 
 class Lapsed(Exception):
@@ -113,7 +102,7 @@ def stamp_signatures(parts: Parts, payload: dict[str, Any]) -> datetime | None:
     if protocol.status is not ProtocolStatus.SIGNING:
         return None
     try:
-        work = _Work(parts, protocol.id)
+        work = Work(parts, protocol.id)
         for row in packing.signed_rows(protocol).values():
             work.token(covered_by(row.cms))
     except Waits as waits:
@@ -147,54 +136,6 @@ def _lapse_of(protocol: Protocol, lapsed: Lapsed) -> RecordLapse:
     )
 
 
-@contextmanager
-def _waiting(waits_for: str) -> Iterator[None]:
-    """Whatever refuses here is waited out."""
-    try:
-        yield
-    except (SealError, Unavailable) as error:
-        raise Waits(waits_for, error.code) from error
-
-
-@dataclass(frozen=True, slots=True)
-class _Work:
-    """What one protocol's seal obtains, each thing once."""
-
-    parts: Parts
-    protocol_id: UUID
-
-    def once(self, name: str, make: Callable[[], bytes]) -> bytes:
-        """What is kept under that name, made now if it is not there yet."""
-        with self.parts.store.read() as reader:
-            known = seal_works.kept(reader.connection, self.protocol_id, name)
-        return known if known is not None else self.keep(name, make())
-
-    def keep(self, name: str, content: bytes) -> bytes:
-        """Durable before anything is built on it; of two that made the same thing, the first one's."""
-        at = clock.now()
-        return self.parts.store.run(
-            at, lambda tx: seal_works.keep(tx.connection, self.protocol_id, name, content, at)
-        )
-
-    def forget(self, name: str) -> None:
-        self.parts.store.run(clock.now(), lambda tx: seal_works.forget(tx.connection, self.protocol_id, name))
-
-    def token(self, covered: bytes) -> VerifiedTimestamp:
-        """The timestamp over these bytes, asked for once; a kept one is verified again. Raises Waits."""
-        name = f"tst:{hashlib.sha256(covered).hexdigest()}"
-        with _waiting("timestamp"):
-            token = self.once(name, lambda: self.parts.stamps.stamp(covered))
-            failpoint("sealing.stamped")
-            at = clock.now()
-            trust = self.parts.evidence.trust_for(token, at)
-            try:
-                return verify_token(token, covered=covered, trust=trust, at=at)
-            except SignatureRefused:
-                # Its authority does not count any more (revoked, expired): the next try asks anew.
-                self.forget(name)
-                raise
-
-
 class _Seal:
     """One run of the work; `made` is everything in its order."""
 
@@ -208,7 +149,7 @@ class _Seal:
         self.sealer = expected_sealer(organisation, self.power)
         self.audit = audit
         self.row = row
-        self.work = _Work(parts, protocol.id)
+        self.work = Work(parts, protocol.id)
         self.stamps: dict[str, VerifiedTimestamp] = {}
         self.verified: dict[str, VerifiedSignature] = {}
         self.evidence = Evidence()
@@ -227,16 +168,16 @@ class _Seal:
         seal_cms = self._signed(key, self.protocol.document)
         failpoint("sealing.organisation_signed")
         self.stamps["org"] = self.work.token(covered_by(seal_cms))
-        with _waiting("seal_key"):
+        with waiting("seal_key"):
             self._prove("org", self.protocol.document, seal_cms, key.certificate, self.sealer)
-        with _waiting("check"):
+        with waiting("check"):
             return self._package(key, seal_cms)
 
     def _key(self) -> SealKey:
         """The registering organisation's key and nobody else's (SG-04)."""
         settings = self.parts.settings
         folder = settings.keys_dir / str(self.protocol.organisation_id)
-        with _waiting("seal_key"):
+        with waiting("seal_key"):
             self.power = power_of(folder)
             self.sealer = expected_sealer(self.organisation, self.power)
             key = seal_key_of(folder, settings.seal_key)
@@ -287,7 +228,7 @@ class _Seal:
             if refused.code.startswith("OCSP_") or refused.code in UNSETTLED:
                 raise Waits("revocation", refused.code) from refused
             raise
-        with _waiting("timestamp"):
+        with waiting("timestamp"):
             authority = self.parts.evidence.of_token(stamp.token, clock.now())
         trust = found.believing(self.parts.trust().roots)
         self.verified[name] = verify(
@@ -305,7 +246,7 @@ class _Seal:
         """The organisation's signature, made once: a key in a token never makes the same bytes twice."""
         digests = (hashlib.sha256(one).hexdigest() for one in (key.certificate, content))
         moment = clock.now().replace(microsecond=0)
-        with _waiting("seal_key"):
+        with waiting("seal_key"):
             return self.work.once("cms:" + ":".join(digests), lambda: key.sign(content, moment))
 
     def _package(self, key: SealKey, seal_cms: bytes) -> RecordSeal:

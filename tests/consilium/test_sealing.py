@@ -14,7 +14,7 @@ import pytest
 from cryptography import x509
 from cryptography.x509 import ocsp
 
-from consilium import clock, demo, packing, revocations, sealing
+from consilium import clock, demo, packing, revocations, seal_work, sealing
 from consilium import commands as c
 from consilium.errors import Conflict
 from consilium.model import Protocol, ProtocolStatus, SignatureStatus
@@ -22,7 +22,9 @@ from consilium.seal import outward, tsp
 from consilium.seal.authority import PersonSubject
 from consilium.seal.package import read_package
 from consilium.seal.report import verify_package
+from consilium.seal.trust import TrustStore
 from consilium.settings import Settings
+from consilium.store.seal_works import kept as seal_works_of
 from consilium.store.tables import outbox, seal_works
 from tests.people import World, inhabited
 
@@ -297,6 +299,35 @@ def test_without_word_about_revocation_nothing_is_sealed(shared: World, behaviou
     sealed(shared, protocol)
 
 
+def test_an_earlier_proof_is_dropped_only_when_its_authority_cannot_count_again(world: World):
+    protocol = world.signed(*ALL)
+    covered = sealing.covered_by(protocol.signatures[0].cms)
+    work, kept = seal_work.Work(world.parts, protocol.id), f"tst:{hashlib.sha256(covered).hexdigest()}"
+    first = work.token(covered)
+    collector, trust = world.parts.evidence, world.parts.evidence.trust
+    # No list is to be had, and the one we had is gone: for the moment nobody can say whether the token counts.
+    world.desk.behave("crl", "down")
+    for one in collector.revocation.folder.iterdir():
+        one.unlink()
+    object.__setattr__(collector, "trust", lambda: TrustStore(trust().roots))
+    with pytest.raises(seal_work.Waits, match="REVOCATION_MISSING"):
+        work.token(covered)
+    world.desk.behave("crl", "ok")
+    asked = world.desk.asked["tsa"]
+    assert work.token(covered).token == first.token
+    assert world.desk.asked["tsa"] == asked
+    # Its certificate is revoked: what it stamped proves nothing any more.
+    authority = x509.load_der_x509_certificate(first.certificate)
+    world.desk.authority.revoke(f"{authority.serial_number:x}", clock.now())
+    object.__setattr__(collector, "trust", trust)
+    for one in collector.revocation.folder.iterdir():
+        one.unlink()
+    with pytest.raises(seal_work.Waits, match="TST_REVOKED"):
+        work.token(covered)
+    with world.parts.store.read() as reader:
+        assert seal_works_of(reader.connection, protocol.id, kept) is None
+
+
 # --- a key revoked in between ---------------------------------------------------------------------
 
 
@@ -393,7 +424,8 @@ def test_killed_anywhere_and_run_again_it_asks_for_no_timestamp_twice(
 
     asked = shared.desk.asked["tsa"]
     known = set(packing.packages(shared.parts).iterdir())
-    monkeypatch.setattr(sealing, "failpoint", kill)
+    for module in (sealing, seal_work):
+        monkeypatch.setattr(module, "failpoint", kill)
     with pytest.raises(Killed):
         seal(shared, protocol)
     monkeypatch.undo()
