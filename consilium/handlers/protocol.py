@@ -126,9 +126,12 @@ def _rendered(
 
 
 def require_for_edition(facts: ProtocolFacts, row: Edition) -> None:
-    """Raises Invalid protocol_incomplete with what the state's guide of this edition asks for."""
+    """Raises Invalid protocol_incomplete with what the state's guide of this edition asks for.
+
+    A guide nobody could read stops nobody: a patient without papers is helped today, what may be lacking is shown.
+    """
     missing = missing_for_edition(facts, row)
-    if missing:
+    if missing and not row.inferred:
         raise Invalid("protocol_incomplete", missing=[asdict(one) for one in missing])
 
 

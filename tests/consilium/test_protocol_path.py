@@ -16,7 +16,7 @@ from consilium.actor import SYSTEM
 from consilium.errors import Conflict, NotFound
 from consilium.filing.callback import CallbackResult
 from consilium.filing.port import Registered, RegistryError, Rejected
-from consilium.model import CaseStatus, FilingStatus, Protocol, ProtocolStatus, SignatureStatus
+from consilium.model import CaseStatus, FilingStatus, Patient, Protocol, ProtocolStatus, SignatureStatus
 from consilium.seal.report import verify_package
 from consilium.store.failpoint import failpoint
 from tests.people import World, typed
@@ -519,3 +519,14 @@ def test_what_the_registry_is_told_is_read_from_the_frozen_bytes(shared: World, 
     assert len(filing.personal_signatures) == 5
     assert filing.organisation_signature is not None
     assert filing.pull_url.endswith(f"/registry/documents/{protocol.document_id}")
+
+
+def test_a_patient_without_papers_is_helped_where_no_guide_of_the_state_is_published(world: World):
+    """Kind 307 has no published rules: what may be lacking is shown and stops nobody."""
+    protocol = world.decided(*ALL)
+    bare = Patient(surname="Неизвестный", given="Мужчина", sex="1")
+    with world.parts.store.write(world.now) as tx:
+        case = tx.case(protocol.case_id)
+        case.patient, case.severity_code, case.card_code, case.payment_code = bare, "", "", ""
+    world.do("secretary", c.FreezeProtocol(protocol=protocol.id))
+    assert "Неизвестный".encode() in world.protocol(protocol.id).document
