@@ -1,66 +1,116 @@
-"""`consilium demo`, as a newcomer types it: a whole consilium, a package, and judges who see a changed byte."""
+"""`consilium demo`, as a newcomer types it, for every kind: judged by the state's rules, openssl, pyHanko and ourselves."""
+
+from __future__ import annotations
 
 import os
 import subprocess
 import sys
 import zipfile
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from asn1crypto import crl
 
+from consilium.documents.conformance import check
+from consilium.documents.guides import Official
+from consilium.seal.package import read_package
 from consilium.seal.report import verify_package
+from consilium.seal.trust import TrustStore, certificates_from, crl_from
+from tests.consilium.seal import pyhanko_gost, test_signature
 from tests.installations import environment
 
-pytestmark = [pytest.mark.needs_openssl, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.needs_openssl, pytest.mark.needs_gost, pytest.mark.timeout(240)]
+
+# Every kind, and every sort of key, in as few plays as hold both.
+PLAYS = (("190", "p256"), ("307", "gost256"), ("40", "p256"), ("99", "gost512"))
+# Kinds that have official rules (schematron) in the folder; 40 has a schema alone, 307 nothing that is published.
+RULED, SCHEMED = {"190", "99"}, {"190", "99", "40"}
+SIGNED = {"190": 7, "307": 7, "40": 2, "99": 2}
 
 
-@pytest.fixture(scope="module")
-def played(tmp_path_factory):
-    """The finished demonstration: (its process, its folder)."""
+@dataclass(frozen=True)
+class Play:
+    """A finished demonstration."""
+
+    kind: str
+    keys: str
+    done: subprocess.CompletedProcess[str]
+    folder: Path
+
+    @property
+    def package(self) -> Path:
+        """From the last line, as a script would take it."""
+        assert self.done.returncode == 0, self.done.stdout + self.done.stderr
+        return Path(self.done.stdout.splitlines()[-1].removeprefix("package: "))
+
+
+@pytest.fixture(scope="module", params=PLAYS, ids=lambda play: "-".join(play))
+def play(request, tmp_path_factory) -> Play:
+    kind, keys = request.param
     folder = tmp_path_factory.mktemp("demonstration")
-    command = [sys.executable, "-m", "consilium.cli", "demo"]
+    command = [sys.executable, "-m", "consilium.cli", "demo", "--kind", kind, "--keys", keys]
     done = subprocess.run(
         command, env=environment(folder), cwd=folder, capture_output=True, text=True, timeout=200, check=False
     )
-    return done, folder
+    return Play(kind, keys, done, folder)
 
 
-@pytest.fixture
-def package(played):
-    """Path of the package, taken from the last line as a script would."""
-    done, _ = played
-    assert done.returncode == 0, done.stdout + done.stderr
-    return Path(done.stdout.splitlines()[-1].removeprefix("package: "))
-
-
-def test_every_step_is_played_and_the_package_is_the_last_line(played, package):
-    done, folder = played
+def test_every_step_is_played_and_nothing_but_the_package_is_left(play):
+    package = play.package
     for step in range(1, 12):
-        assert f"{step}/11" in done.stdout
-    assert package.is_file()
-    assert package.is_relative_to(folder)
-
-
-def test_nothing_but_the_package_is_left(played, package):
+        assert f"{step}/11" in play.done.stdout
+    assert package.is_relative_to(play.folder)
     assert [path.name for path in package.parent.iterdir()] == [package.name]
 
 
-def test_both_judges_have_spoken(played, package):
-    done, _ = played
-    assert "OK       openssl" in done.stdout
-    assert "FAILED" not in done.stdout
-    assert verify_package(package).held
+def test_both_judges_have_spoken(play):
+    assert verify_package(play.package).held
+    assert "OK       openssl" in play.done.stdout
+    assert "FAILED" not in play.done.stdout
 
 
-def test_verify_agrees_and_refuses_a_changed_byte(package, tmp_path):
+@pytest.mark.needs_semd
+def test_the_filed_document_is_what_the_states_rules_demand(play, semd_dir):
+    document = read_package(play.package)["document.xml"]
+    report = check(document, Official.load(semd_dir))
+    assert [one.en for one in report.errors] == []
+    assert report.guide == (play.kind if play.kind in SCHEMED else "")
+    assert report.xsd
+    assert (report.rules_fired > 100) == (play.kind in RULED), report.rules_fired
+
+
+async def test_pyhanko_accepts_every_signature(play, monkeypatch):
+    members = read_package(play.package)
+    certificates = [
+        der
+        for name, content in members.items()
+        if name.startswith("evidence/certs/")
+        for der in certificates_from(content)
+    ]
+    lists = [crl_from(content) for name, content in members.items() if name.startswith("evidence/crl/")]
+    trust = TrustStore.sorted_out(certificates, lists)
+    moment = max(crl.CertificateList.load(one)["tbs_cert_list"]["this_update"].native for one in lists)
+    says = test_signature if play.keys == "p256" else pyhanko_gost
+    monkeypatch.setattr(says, "AT", moment)
+    if says is pyhanko_gost:
+        pyhanko_gost.taught(monkeypatch)
+    signed = [name for name in members if name.endswith(".sig")]
+    for name in signed:
+        covered = members["document.xml" if name.startswith("signatures/") else f"{name[:-4]}.xml"]
+        assert await says.pyhanko_says(covered, members[name], trust) == (True, True, True), name
+    assert sum(name.startswith("signatures/") for name in signed) == SIGNED[play.kind] + 1
+
+
+def test_verify_agrees_and_refuses_a_changed_byte(play, tmp_path):
     changed = tmp_path / "changed.asice"
-    with zipfile.ZipFile(package) as whole, zipfile.ZipFile(changed, "w") as copy:
+    with zipfile.ZipFile(play.package) as whole, zipfile.ZipFile(changed, "w") as copy:
         for member in whole.infolist():
             content = whole.read(member)
             if member.filename == "document.xml":
                 content = content.replace(b"<title>", b"<title> ", 1)
             copy.writestr(member, content)
-    assert _verify(package) == 0
+    assert _verify(play.package) == 0
     assert _verify(changed) == 1
 
 
