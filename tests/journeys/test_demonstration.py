@@ -45,7 +45,7 @@ class Play:
         return Path(self.done.stdout.splitlines()[-1].removeprefix("package: "))
 
 
-@pytest.fixture(scope="module", params=PLAYS, ids=lambda play: "-".join(play))
+@pytest.fixture(scope="module", params=PLAYS, ids="-".join)
 def play(request, tmp_path_factory) -> Play:
     kind, keys = request.param
     folder = tmp_path_factory.mktemp("demonstration")
