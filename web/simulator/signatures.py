@@ -1,4 +1,4 @@
-"""What the registry checks of one signature container, with parsers and keys that are not the product's."""
+"""What the registry checks of one signature container, with a parser that is not the product's; ГОСТ by its engine."""
 
 from __future__ import annotations
 
@@ -14,6 +14,9 @@ from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.x509 import load_der_x509_certificate
 
 from consilium.filing.wire import ErrorDto, SignatureDto, SignerDto
+from consilium.seal import gost
+from consilium.seal.errors import SignatureRefused
+from consilium.seal.keys import public_key
 
 SNILS = "1.2.643.100.3"
 SURNAME = "2.5.4.4"
@@ -24,6 +27,8 @@ _HASHES: dict[str, hashes.HashAlgorithm] = {
     "sha384": hashes.SHA384(),
     "sha512": hashes.SHA512(),
 }
+# ГОСТ Р 34.11-2012; Python's own cryptography has neither these nor the signatures over them.
+_STREEBOG = {"1.2.643.7.1.1.2.2": "streebog256", "1.2.643.7.1.1.2.3": "streebog512"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,11 +78,11 @@ def _signed_data(
         return None, [error("WRONG_SIGNATURE_FORMAT", 53, "Отсутствует атрибут даты и времени создания")]
     signed = attributes["signing_time"][0].native.astimezone(UTC)
     name = info["digest_algorithm"]["algorithm"].native
-    if name not in _HASHES:
+    if name not in _HASHES and name not in _STREEBOG:
         return signed, [error("UNKNOWN_ALGORITHM", 44, "Неподдерживаемый алгоритм подписи")]
-    if attributes["message_digest"][0].native != hashlib.new(name, facts.document).digest():
+    if attributes["message_digest"][0].native != _hashed(name, facts.document):
         return signed, [error("DIGEST_MISMATCH", 6, "Подпись сделана для другого документа")]
-    broken = _verify(info, certificate.dump(), _HASHES[name])
+    broken = _verify(info, certificate, name)
     return signed, broken or [
         *_times(certificate, signed, facts),
         *_usage(certificate),
@@ -88,7 +93,8 @@ def _signed_data(
 def _certificate(data: cms.SignedData, signer: cms.SignerInfo) -> asn1.Certificate | None:
     """The certificate the signer names by issuer and serial number."""
     wanted = signer["sid"].chosen
-    for one in data["certificates"] if data["certificates"].native else []:
+    # Not `.native`: that would read every key, and asn1crypto knows none of ГОСТ Р 34.10-2012.
+    for one in data["certificates"] or []:
         found = one.chosen
         if (
             isinstance(wanted, cms.IssuerAndSerialNumber)
@@ -99,23 +105,40 @@ def _certificate(data: cms.SignedData, signer: cms.SignerInfo) -> asn1.Certifica
     return None
 
 
-def _verify(signer: cms.SignerInfo, certificate: bytes, algorithm: hashes.HashAlgorithm) -> list[ErrorDto]:
+def _hashed(name: str, content: bytes) -> bytes:
+    streebog = _STREEBOG.get(name)
+    return gost.digest(streebog, content) if streebog else hashlib.new(name, content).digest()
+
+
+def _verify(signer: cms.SignerInfo, certificate: asn1.Certificate, name: str) -> list[ErrorDto]:
     # RFC 5652 5.4: what is signed is the SET OF encoding, not the [0] that stands in the message.
     signed = core.SetOf.dump(signer["signed_attrs"].untag(), force=True)
     value = signer["signature"].native
     try:
-        key = load_der_x509_certificate(certificate).public_key()
-        if isinstance(key, ec.EllipticCurvePublicKey):
-            key.verify(value, signed, ec.ECDSA(algorithm))
-        elif isinstance(key, rsa.RSAPublicKey):
-            key.verify(value, signed, padding.PKCS1v15(), algorithm)
-        else:
-            return [error("UNKNOWN_ALGORITHM", 44, "Неподдерживаемый алгоритм подписи")]
-    except InvalidSignature:
-        return [error("SIGNATURE_VERIFICATION_ERROR", 42, "Подпись не верна")]
-    except UnsupportedAlgorithm:
+        true = _true(certificate, signed, value, name)
+    except (UnsupportedAlgorithm, SignatureRefused):
+        true = None
+    if true is None:
         return [error("UNKNOWN_ALGORITHM", 44, "Неподдерживаемый алгоритм подписи")]
-    return []
+    return [] if true else [error("SIGNATURE_VERIFICATION_ERROR", 42, "Подпись не верна")]
+
+
+def _true(certificate: asn1.Certificate, signed: bytes, value: bytes, name: str) -> bool | None:
+    """Whether the mathematics holds; None for a key of another sort."""
+    if name in _STREEBOG:
+        spki: bytes = certificate["tbs_certificate"]["subject_public_key_info"].dump()
+        return public_key(spki).verify(signed, value, _STREEBOG[name])
+    key = load_der_x509_certificate(certificate.dump()).public_key()
+    try:
+        if isinstance(key, ec.EllipticCurvePublicKey):
+            key.verify(value, signed, ec.ECDSA(_HASHES[name]))
+        elif isinstance(key, rsa.RSAPublicKey):
+            key.verify(value, signed, padding.PKCS1v15(), _HASHES[name])
+        else:
+            return None
+    except InvalidSignature:
+        return False
+    return True
 
 
 def _times(certificate: asn1.Certificate, signed: datetime, facts: Facts) -> list[ErrorDto]:
