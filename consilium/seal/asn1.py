@@ -8,6 +8,7 @@ failure is `SignatureRefused`; no other exception leaves this module.
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import islice
 
 from consilium.seal import der
 from consilium.seal.errors import SignatureRefused
@@ -17,6 +18,7 @@ __all__ = ["Fields", "Limits", "Node", "definite", "read", "scan"]
 SEQUENCE, SET, INTEGER, OCTETS, NULL, OID, UTC_TIME, GENERAL_TIME = 0x30, 0x31, 2, 4, 5, 6, 0x17, 0x18
 CONSTRUCTED_ONLY = {0x08, 0x0B, 0x10, 0x11}
 MAX_LENGTH_OCTETS = 4
+MOST_CHILDREN = 50_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +51,11 @@ class Node:
         return self.data[self.body : self.end]
 
     def children(self) -> list["Node"]:
-        """The values inside a constructed value."""
-        return list(_siblings(self.data, self.body, self.end))
+        """The values inside a constructed value; TOO_DEEP for more than anybody writes, before they cost memory."""
+        found = list(islice(_siblings(self.data, self.body, self.end), MOST_CHILDREN + 1))
+        if len(found) > MOST_CHILDREN:
+            raise SignatureRefused("TOO_DEEP")
+        return found
 
     def integer(self) -> int:
         """INTEGER in its shortest form."""

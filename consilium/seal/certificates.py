@@ -94,7 +94,7 @@ def certificate_of(der: bytes) -> Certificate:
         if refused.code == "WEAK_KEY":
             raise
         raise SignatureRefused("BAD_CERTIFICATE") from refused
-    except ValueError as error:
+    except (ValueError, x509.InvalidVersion) as error:
         raise SignatureRefused("BAD_CERTIFICATE") from error
 
 

@@ -17,6 +17,16 @@ MIMETYPE = b"application/vnd.etsi.asic-e+zip"
 SIZE_LIMIT = 256 << 20
 COUNT_LIMIT = 1024
 EPOCH = (1980, 1, 1, 0, 0, 0)
+# What the zip reader lets out on hostile bytes; numbers of 64 bits overflow its own.
+UNREADABLE = (
+    zipfile.BadZipFile,
+    NotImplementedError,
+    RuntimeError,
+    EOFError,
+    OSError,
+    ValueError,
+    OverflowError,
+)
 SLUG = "[a-z0-9][a-z0-9-]{0,63}"
 EVIDENCE = rf"certs/{SLUG}\.crt|crl/{SLUG}\.crl|ocsp/{SLUG}\.ors"
 NAME = re.compile(
@@ -52,7 +62,7 @@ def unpack(content: bytes) -> dict[str, bytes]:
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             members = _members(archive)
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, OSError, ValueError) as error:
+    except UNREADABLE as error:
         raise PackageRefused("PACKAGE_FORMAT", what="zip") from error
     if members.get("mimetype") != MIMETYPE:
         raise PackageRefused("PACKAGE_FORMAT", what="mimetype")

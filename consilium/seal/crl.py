@@ -74,7 +74,7 @@ def list_of(der: bytes) -> RevocationList:
     try:
         entries = x509.load_der_x509_crl(der)
         return _read(der, entries)
-    except (ValueError, SignatureRefused) as error:
+    except (ValueError, x509.InvalidVersion, SignatureRefused) as error:
         raise SignatureRefused("NO_CRL") from error
 
 

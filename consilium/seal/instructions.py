@@ -156,7 +156,7 @@ def _moment(name: str, content: bytes) -> datetime | None:
         if name.startswith("evidence/tst/"):
             return stamped_at(content)
         return x509.load_pem_x509_crl(content).last_update_utc if name.endswith(".crl") else None
-    except (SignatureRefused, ValueError):
+    except (SignatureRefused, ValueError, x509.InvalidVersion):
         return None  # A broken file has its own verdict; it dates nothing.
 
 

@@ -14,6 +14,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Self
 
+from consilium.seal.container import SIZE_LIMIT
 from consilium.seal.report import PackageReport, verify_package
 from consilium.seal.trust import TrustStore
 
@@ -103,7 +104,9 @@ def _run(
     roots, at = judged_by
     taken, refused, ends, began, told = 0, [], "", time.monotonic(), 0.0
     for number, name in enumerate(names, 1):
-        content = (folder / name).read_bytes()
+        # One byte too many is enough to be refused by.
+        with (folder / name).open("rb") as file:
+            content = file.read(SIZE_LIMIT + 1)
         digest = hashlib.sha256(content).hexdigest()
         before = known.get(name)
         if before is not None and (before.size, before.sha256) == (len(content), digest):

@@ -29,6 +29,8 @@ MANIFEST_SIGNATURE = "META-INF/signature.p7s"
 MANIFEST_TOKEN = "META-INF/signature.tst"  # noqa: S105  # a timestamp token, not a secret
 LATER = re.compile(r"(?:evidence-|META-INF/ASiCArchiveManifest|META-INF/archive-timestamp-)([0-9]{3})")
 LAYERS = 99
+# What came with timestamps and is nowhere without them: a package cannot shed its timestamps and keep its policy.
+STAMPED = ("evidence/tst/", "evidence/ocsp/", "report/", "document.pdf", "journal.json")
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +75,7 @@ def layers_of(members: Mapping[str, bytes]) -> tuple[Layer, ...]:
     """
     numbers = {named(name) for name in members}
     if MANIFEST_TOKEN not in members:
-        if numbers != {0} or any(name.startswith("evidence/tst/") for name in members):
+        if numbers != {0} or any(name.startswith(STAMPED) or name in STAMPED for name in members):
             raise PackageRefused("PACKAGE_MISSING", name=MANIFEST_TOKEN)
         return ()
     layers = tuple(layer_of(number) for number in range(max(numbers) + 1))

@@ -32,6 +32,7 @@ __all__ = [
     "PersonalSignature",
     "evidence_files",
     "pem",
+    "read_file",
     "read_package",
     "signed_files",
     "write_package",
@@ -112,7 +113,7 @@ def write_package(path: Path, contents: PackageContents) -> str:
 
 def read_package(source: Path | bytes) -> dict[str, bytes]:
     """The files of a package, safely. Raises PackageRefused when it is not one or lacks a part."""
-    members = container.unpack(source if isinstance(source, bytes) else _read(source))
+    members = container.unpack(source if isinstance(source, bytes) else read_file(source))
     for name in (*REQUIRED, manifest.MANIFEST_SIGNATURE):
         if name not in members:
             raise PackageRefused("PACKAGE_MISSING", name=name)
@@ -223,13 +224,19 @@ def _latin(name: str) -> str:
     return slug if slug and not slug.endswith(KINDS) else f"{slug}-signer".strip("-")
 
 
-def _read(path: Path) -> bytes:
+def read_file(path: Path) -> bytes:
+    """A package's bytes, as long as it is a file of a bearable size. Raises PackageRefused."""
     try:
-        if path.stat().st_size > container.SIZE_LIMIT:
-            raise PackageRefused("PACKAGE_TOO_LARGE")
-        return path.read_bytes()
-    except OSError as error:
+        # A pipe would be waited for, and a device has no end.
+        if not path.is_file():
+            raise PackageRefused("PACKAGE_FORMAT", what="file")
+        with path.open("rb") as file:
+            content = file.read(container.SIZE_LIMIT + 1)
+    except (OSError, ValueError) as error:
         raise PackageRefused("PACKAGE_FORMAT", what="file") from error
+    if len(content) > container.SIZE_LIMIT:
+        raise PackageRefused("PACKAGE_TOO_LARGE")
+    return content
 
 
 def write_whole(path: Path, content: bytes) -> None:

@@ -9,6 +9,12 @@ __all__ = ["REASONS", "sentence"]
 
 REASONS: dict[str, tuple[str, str]] = {
     "OK": ("Подпись верна.", "The signature holds."),
+    "OK_BY_POWER": (
+        "Подпись верна; человек подписал за организацию по доверенности, названной в report/seal.json. Действует ли"
+        " она и та ли это организация, здесь не видно: сверьте доверенность в реестре.",
+        "The signature holds; a person signed for the organisation by the power of attorney named in report/seal.json."
+        " Whether it is in force, and of this organisation, cannot be seen here: look it up in the registry of powers.",
+    ),
     # The file itself
     "EMPTY": ("Файл подписи пуст.", "The signature file is empty."),
     "NOT_CMS": (
@@ -263,6 +269,14 @@ REASONS: dict[str, tuple[str, str]] = {
     "MANIFEST_SEALER": (
         "Опись пакета подписана не той организацией, что протокол.",
         "The manifest is signed by another certificate than the organisation's seal.",
+    ),
+    "SEAL_OTHER_ORGANISATION": (
+        "Пакет запечатан не той организацией, которая названа в документе.",
+        "The package is sealed by another organisation than the document names.",
+    ),
+    "SIGNER_NOT_NAMED": (
+        "Подписавший не назван в документе.",
+        "The signer is not named in the document.",
     ),
     "SIGNATURE_DUPLICATION": (
         "Один и тот же человек подписал дважды.",

@@ -7,12 +7,13 @@ between two timestamps does no harm, and one that ended before the next timestam
 
 import hashlib
 import json
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 
-from consilium.seal import instructions, manifest
+from consilium.seal import chain, cms, instructions, manifest
 from consilium.seal.dissent import parse_dissent
 from consilium.seal.errors import PackageRefused, SealError, SignatureRefused
 from consilium.seal.layers import (
@@ -26,7 +27,9 @@ from consilium.seal.layers import (
 )
 from consilium.seal.names import ExpectedSigner
 from consilium.seal.package import read_package
+from consilium.seal.parties import Parties, parties_of
 from consilium.seal.policy import DEMO_ECDSA, POLICIES, Policy
+from consilium.seal.reasons import sentence
 from consilium.seal.representation import GROUND, represents
 from consilium.seal.stamps import ARCHIVE, ArchivePolicy, StampChain
 from consilium.seal.timestamp import covered_by, verify_token
@@ -52,6 +55,8 @@ __all__ = [
     "verify_package",
 ]
 
+log = logging.getLogger(__name__)
+
 SIGNATURES_REPORT = "report/signatures.json"
 
 
@@ -66,7 +71,8 @@ def verify_package(
 ) -> PackageReport:
     """Check container, manifests, timestamps, every signature and every dissent; never raises on a bad package.
 
-    With ``roots`` only those anchors are believed, and the package's own authorities are mere links; without them
+    With ``roots`` only those anchors are believed, and the package's own authorities are mere links; lists that came
+    with them count too, so that evidence chosen to be silent hides nothing the reader knows. Without ``roots``
     the package is judged against its own authorities, which proves only that it agrees with itself. ``at`` is the
     moment of reading (aware UTC). Without it that is ``now`` where the package has timestamps, and else the newest
     moment inside. Without ``policy`` it is the one that the package names.
@@ -78,10 +84,14 @@ def verify_package(
         stores = _Stores.of(members, roots, len(layers))
         if layers:
             require_tokens(members)
+        return _judged(members, layers, stores, used, at or now if layers else at, archive)
     except SealError as error:
         failed = refused("package", "package", error)
-        return PackageReport(False, roots is not None, "", at, policy.id if policy else "", (failed,))
-    return _judged(members, layers, stores, used, at or now if layers else at, archive)
+    except Exception as error:
+        # Fail closed: whatever a parser lets out on hostile bytes is a refusal, and is logged to be given a code.
+        log.warning("seal.package_check_failed", exc_info=error)
+        failed = refused("package", "package", SignatureRefused("CHECK_FAILED"))
+    return PackageReport(False, roots is not None, "", at, policy.id if policy else "", (failed,))
 
 
 def _judged(
@@ -96,7 +106,13 @@ def _judged(
     moment = at or chain.newest or instructions.judged_at(members)
     sealed_at = chain.times[0] if chain.times else None
     checker = _Checker(
-        members, stores.trust(0), policy, sealed_at if layers else moment, stamped=bool(layers)
+        members,
+        stores.trust(0),
+        stores.known(),
+        policy,
+        sealed_at if layers else moment,
+        stamped=bool(layers),
+        parties=parties_of(members["document.xml"]),
     )
     verdicts = (*_verdicts(members, checker), *chain.verdicts, *_instructions(members, layers))
     return PackageReport(
@@ -147,6 +163,10 @@ class _Stores:
         lists = self.roots.crls if outside else ()
         return TrustStore(self.roots.roots, self.roots.intermediates, lists).joined(own.demoted())
 
+    def known(self) -> TrustStore | None:
+        """What was sealed and what the reader's own lists say; None where he has none."""
+        return self.trust(0, outside=True) if self.roots is not None and self.roots.crls else None
+
 
 def _enclosed(members: Mapping[str, bytes], upto: int) -> TrustStore:
     issuers = ("-ca.crt", "-ocsp.crt", "-tsa.crt")
@@ -191,13 +211,19 @@ def _instructions(members: Mapping[str, bytes], layers: tuple[Layer, ...]) -> li
 
 @dataclass(frozen=True, slots=True)
 class _Checker:
-    """Judges signatures. ``at`` is when the whole was stamped, or of reading in the first layout; None: unproven."""
+    """Judges signatures. ``at`` is when the whole was stamped, or of reading in the first layout; None: unproven.
+
+    ``known`` is the same trust with the reader's own lists, where there are any: they speak against a signer as well,
+    and never for one, whose evidence has to be inside.
+    """
 
     members: Mapping[str, bytes]
     trust: TrustStore
+    known: TrustStore | None
     policy: Policy
     at: datetime | None
     stamped: bool
+    parties: Parties
     stamped_verdicts: list[Verdict] = field(default_factory=list)
 
     def person(self, name: str) -> Verdict:
@@ -206,15 +232,23 @@ class _Checker:
         signature = verdict.signature
         if signature is not None and not signature.signer.snils:
             return refused(name, "signature", SignatureRefused("SIGNER_MISMATCH"))
+        named = self.parties.people
+        if signature is not None and named and signature.signer.snils not in named:
+            return refused(name, "signature", PackageRefused("SIGNER_NOT_NAMED"))
         return verdict
 
     def organisation(self, name: str, content: str, kind: str) -> Verdict:
         """A signature of the organisation, by a certificate that names one, or its representative's."""
         verdict = self._signature(name, content, kind, None)
-        if verdict.signature is None or verdict.signature.signer.ogrn:
+        if verdict.signature is None:
             return verdict
-        if represents(self.members.get(GROUND, b""), verdict.signature.signer, self.policy):
-            return verdict
+        signer, named = verdict.signature.signer, self.parties.organisations
+        if signer.ogrn:
+            foreign = bool(named) and signer.ogrn not in named
+            return refused(name, kind, PackageRefused("SEAL_OTHER_ORGANISATION")) if foreign else verdict
+        if represents(self.members.get(GROUND, b""), signer, self.policy):
+            code = "OK_BY_POWER"
+            return replace(verdict, code=code, ru=sentence(code, "ru"), en=sentence(code, "en"))
         return refused(name, kind, SignatureRefused("SIGNER_MISMATCH"))
 
     def dissent(self, name: str) -> Verdict:
@@ -254,9 +288,24 @@ class _Checker:
                 proven=self.stamped,
             )
             self._require_evidence(signature)
+            self._require_unrevoked(signature, self.members[name], moment)
         except SealError as error:
             return refused(name, kind, error)
         return held(name, kind, "OK", signature, moment)
+
+    def _require_unrevoked(self, signature: VerifiedSignature, content: bytes, moment: datetime) -> None:
+        """A list from before the revocation, good for another week, does not hide it from a reader who knows."""
+        if self.known is None:
+            return
+        enclosed = cms.parse(content, self.policy.limits, ber_outer=self.policy.ber_outer).certificates
+        chain.build(
+            signature.certificate,
+            enclosed,
+            self.known,
+            moment,
+            policy=self.policy,
+            proven=self.stamped,
+        )
 
     def _moment(self, name: str) -> datetime:
         """The moment to judge a signature at: its timestamp's time, proven as of the stamp over the whole."""

@@ -6,6 +6,7 @@ but itself, so it is kept in one form, and another form of the same token is ref
 """
 
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 
@@ -74,7 +75,7 @@ def _lower(signature: bytes, oid: str, certificate: bytes) -> bytes:
     try:
         key = x509.load_der_x509_certificate(certificate).public_key()
         first, second = decode_dss_signature(signature)
-    except ValueError as error:
+    except (ValueError, x509.InvalidVersion, UnsupportedAlgorithm) as error:
         raise SignatureRefused("TST_SIGNATURE") from error
     order = ORDERS.get(key.curve.name) if isinstance(key, ec.EllipticCurvePublicKey) else None
     if order is None:

@@ -66,7 +66,7 @@ def certificates_from(content: bytes) -> Iterator[bytes]:
             loaded = x509.load_pem_x509_certificates(content)
         else:
             loaded = [x509.load_der_x509_certificate(content)]
-    except ValueError as error:
+    except (ValueError, x509.InvalidVersion) as error:
         raise SignatureRefused("BAD_CERTIFICATE") from error
     yield from (certificate.public_bytes(Encoding.DER) for certificate in loaded)
 
@@ -76,7 +76,7 @@ def crl_from(content: bytes) -> bytes:
     pem = b"-----BEGIN" in content
     try:
         crl = x509.load_pem_x509_crl(content) if pem else x509.load_der_x509_crl(content)
-    except ValueError as error:
+    except (ValueError, x509.InvalidVersion) as error:
         raise SignatureRefused("NO_CRL") from error
     return crl.public_bytes(Encoding.DER)
 
