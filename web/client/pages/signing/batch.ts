@@ -8,6 +8,7 @@ import { chosen, means, onChange, ready } from "./means";
 const list = document.getElementById("papers");
 const button = list?.querySelector<HTMLButtonElement>("[data-batch]") ?? null;
 const said = list?.querySelector<HTMLElement>("[data-batch-said]") ?? null;
+const lead = said?.textContent ?? "";
 const progress = list?.querySelector<HTMLProgressElement>("[data-batch-progress]") ?? null;
 const rows = [...(list?.querySelectorAll<HTMLElement>("[data-paper]") ?? [])];
 
@@ -35,6 +36,7 @@ function update(): void {
   button.textContent = count > 0 ? t("batch.sign", { count }) : t("batch.none");
   button.disabled = count === 0 || !ready() || means() === "file";
   if (said && means() === "file") said.textContent = t("batch.not_by_file");
+  else if (said && said.textContent === t("batch.not_by_file")) said.textContent = lead;
 }
 
 async function signAll(): Promise<void> {

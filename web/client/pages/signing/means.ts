@@ -29,10 +29,13 @@ const badge = within("[data-badge]");
 const line = within("[data-line]");
 const create = within<HTMLButtonElement>("[data-create]");
 const again = within<HTMLButtonElement>("[data-again]");
+const tried = within("[data-readiness]");
 const select = within<HTMLSelectElement>("[data-certificate]");
 const known = JSON.parse(card.dataset.fingerprints ?? "[]") as Known[];
 const listeners: (() => void)[] = [];
 
+/** Whether the first look is over; what is ready then needs no room on the page. */
+let settled = false;
 let usable = false;
 let missing: ProblemCode = "NO_KEY";
 /** The latest look; an answer to an earlier one comes too late. */
@@ -127,6 +130,8 @@ function show(tone: Tone, word: string, sentence: string, can: Can = {}): void {
   if (line) line.textContent = sentence;
   if (create) create.hidden = !can.create;
   if (again) again.hidden = !can.again;
+  if (!settled && card instanceof HTMLDetailsElement) card.open = !(usable && tried?.dataset.readiness === "ready");
+  settled = true;
   for (const listener of listeners) listener();
 }
 
@@ -134,10 +139,12 @@ function show(tone: Tone, word: string, sentence: string, can: Can = {}): void {
 async function lookAt(name: Means): Promise<void> {
   const turn = (look += 1);
   const stale = (): boolean => turn !== look;
+  const now = within("[data-now]");
+  if (now) now.textContent = within(`[data-means][value=${name}]`)?.closest("label")?.textContent?.trim() ?? "";
   for (const part of card.querySelectorAll<HTMLElement>("[data-of]")) part.hidden = part.dataset.of !== name;
   within("[data-unproven]")?.toggleAttribute("hidden", name === "browser" || name === "file");
   within("[data-choose-certificate]")?.setAttribute("hidden", "");
-  within("[data-test-file]")?.setAttribute("hidden", "");
+  for (const part of ["[data-test-file]", "[data-tested]"]) within(part)?.setAttribute("hidden", "");
   select?.replaceChildren();
   usable = false;
   if (badge) {

@@ -91,7 +91,17 @@ async function tell(verdict: Verdict): Promise<void> {
   const fix = t(`readiness.fix.${FIXES.has(verdict.code) ? verdict.code : "other"}`);
   said.hidden = false;
   said.dataset.state = verdict.ready ? "ready" : "broken";
+  standing(verdict.ready ? "ready" : "broken");
   said.textContent = verdict.ready ? t("readiness.works", { until }) : `${verdict.sentence} ${fix} (${verdict.code})`.trim();
+}
+
+/** The word at the head of the card follows the newest trial. */
+function standing(state: "ready" | "broken"): void {
+  const head = card.querySelector<HTMLElement>("[data-readiness]");
+  if (!head) return;
+  head.dataset.readiness = state;
+  head.className = `badge ${state === "ready" ? "good" : "bad"}`;
+  head.textContent = t(`readiness.now.${state}`);
 }
 
 async function busy(work: () => Promise<void>): Promise<void> {
