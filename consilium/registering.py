@@ -41,6 +41,7 @@ from consilium.service import Service
 from consilium.store.failpoint import failpoint
 
 _random = random.SystemRandom()
+ANNULLED = RegistryRefused("The document was annulled before the registry had it.", "annulled")
 
 
 def file_protocol(parts: Parts, payload: dict[str, Any]) -> datetime | None:
@@ -54,6 +55,8 @@ def file_protocol(parts: Parts, payload: dict[str, Any]) -> datetime | None:
         return None
     if not state.due(at):
         return state.next_try
+    if protocol.annulled_at is not None and not state.attempts:
+        return _said(parts, _failed(protocol, ANNULLED))
     try:
         registry = registry_of(parts.settings, lambda _: protocol.document)
     except FilingError as error:
@@ -85,6 +88,8 @@ def _exchange(
         filing = filing_of(parts, protocol, replaces)
         if state.status is Status.WAITING:
             return _said(parts, _asked(protocol, registry.find(filing)))
+        if protocol.annulled_at is not None:
+            return _said(parts, _given_up(protocol, registry.find(filing)))
         _said(parts, RecordFiling(protocol=protocol.id, step="started"))
         message = registry.register(filing).message_id
         failpoint("registering.registered")
@@ -127,6 +132,16 @@ def _asked(protocol: Protocol, found: Registered | Rejected | Pending | None) ->
     if isinstance(found, Rejected):
         return RecordFiling(protocol=protocol.id, step="asked", faults=_faults(found.errors))
     return RecordFiling(protocol=protocol.id, step="asked", message_id=found.message_id if found else "")
+
+
+def _given_up(protocol: Protocol, found: Registered | Rejected | Pending | None) -> RecordFiling:
+    """Annulled while it was being sent: what came through is written down, and nothing is sent again."""
+    if isinstance(found, Registered):
+        return RecordFiling(
+            protocol=protocol.id, step="answered", registry_number=found.emdr_id, registered_at=found.at
+        )
+    pending = RegistryUnavailable("The registry has not decided yet.", "registry_unavailable")
+    return _failed(protocol, pending if isinstance(found, Pending) else ANNULLED)
 
 
 def _failed(protocol: Protocol, error: FilingError) -> RecordFiling:

@@ -275,6 +275,11 @@ OURS: dict[str, Advice] = {
         "No registry is set: the document lies in the export folder and is sent as soon as the administrator sets the "
         "address.",
     ),
+    "annulled": Advice(
+        Remedy.ADMINISTRATOR,
+        "Документ аннулирован раньше, чем попал в реестр, и больше не отправляется.",
+        "The document was annulled before the registry had it, and is sent no more.",
+    ),
     "signer_not_in_document": _FORMAT,
     "not_filed": _FORMAT,
 }

@@ -283,6 +283,8 @@ def stand_ins(
             seat.role in STANDS_IN.get(row.role, ()) or _named_deputy(body, row.person_id, seat.person_id, at)
         )
         and kinds.KINDS[consilium.kind].allowed_roles >= {seat.role}
+        # Who only watched is not named in the document, whatever the body's order says of him.
+        and seat.role != "observer"
         and not consilium.recused(seat.id, item.id)
         and stays(consilium, seat.id, item, at)
     ]

@@ -79,13 +79,22 @@ def test_nobody_stands_in_who_recused_himself():
 
 def test_the_order_of_a_body_names_who_deputises_on_which_days():
     absent, other = person(), person()
-    seats = [seat("attending", 1, absent), seat("observer", 2, other)]
+    seats = [seat("attending", 1, absent), seat("expert", 2, other)]
     meeting = consilium(*seats, kind="general")
     meeting.attendance = [stay(one, 0, 30) for one in seats]
     row = signature(absent.id, seat_id=seats[0].id, role="attending")
     assert allowed(meeting, row, body(member(absent), member(other, instead=absent))) == [seats[1]]
     assert allowed(meeting, row, body(member(absent), member(other, until=-1, instead=absent))) == []
     assert allowed(meeting, row, body(member(absent), member(other))) == []
+
+
+def test_who_only_watched_stands_in_for_nobody_though_the_order_names_him():
+    absent, other = person(), person()
+    seats = [seat("attending", 1, absent), seat("observer", 2, other)]
+    meeting = consilium(*seats, kind="general")
+    meeting.attendance = [stay(one, 0, 30) for one in seats]
+    row = signature(absent.id, seat_id=seats[0].id, role="attending")
+    assert allowed(meeting, row, body(member(absent), member(other, instead=absent))) == []
 
 
 def test_a_replacement_needs_a_reason_a_waiting_signer_and_somebody_allowed():
