@@ -86,6 +86,8 @@ def file_again(context: Context, command: c.FileAgain) -> dict[str, Any]:
         raise NotFound
     if {"registrar", "coordinator"}.isdisjoint(person.duties):
         raise Forbidden("forbidden")
+    if protocol.annulled_at is not None:
+        raise Conflict("annulled")
     signing.require_refilable(protocol)
     state = states.send_again(_state(protocol), context.at)
     _record(context, protocol, signing.queue(protocol, _key(protocol)))
@@ -175,7 +177,8 @@ def _happened(before: FilingState, after: FilingState, command: c.RecordFiling) 
 
 
 def _registered(context: Context, protocol: Protocol, case: Case) -> None:
-    if protocol.filing is FilingStatus.REGISTERED and case.status is CaseStatus.SEALED:
+    annulled = protocol.annulled_at is not None
+    if protocol.filing is FilingStatus.REGISTERED and not annulled and case.status is CaseStatus.SEALED:
         case.status = CaseStatus.REGISTERED
         case.revision += 1
         told = CaseRegistered(protocol=protocol.id, registry_number=protocol.registry_number)
