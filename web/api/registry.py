@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from uuid import UUID
 
 from aiohttp import web
@@ -9,7 +10,9 @@ from aiohttp import web
 from consilium import clock, registering
 from consilium.errors import Forbidden, Invalid, NotFound
 from consilium.filing import callback as proof
-from consilium.filing import wire
+from consilium.filing import soap, wire
+from consilium.filing.messages import Answer, DocumentFile, GetDocumentFile, RegisterDocumentResult
+from consilium.filing.profile import Profile, load
 from consilium.filing.registries import proof_of
 from consilium.filing.wire import WireError
 from consilium.queries import protocols
@@ -41,6 +44,53 @@ async def document(request: web.Request) -> web.StreamResponse:
         raise _refused(error) from error
     content, digest = await parts.pool.call(_read, request, wanted)
     return frozen(content, digest, "document.xml")
+
+
+async def soap_message(request: web.Request) -> web.StreamResponse:
+    """РЭМД's own dialect: getDocumentFile and sendRegisterDocumentResult, one message in and one out."""
+    proof_, shapes = _proof(request), _shapes(request)
+    body = await request.content.read(wire.MAX_CALLBACK_BYTES + 1)
+    at = clock.now()
+    try:
+        envelope = soap.read(body, shapes, wire.MAX_CALLBACK_BYTES)
+        proof_.check(request.headers, "soap", envelope.operation, body, at)
+        operation, answer = await _answered(request, envelope, at)
+    except WireError as error:
+        malformed = error.code in MALFORMED
+        return _fault(shapes, "invalid_message" if malformed else "forbidden", 400 if malformed else 403)
+    except NotFound:
+        return _fault(shapes, "not_found", 404)
+    header = soap.Header(
+        to=envelope.header.reply_to, message_id=soap.new_id(), relates_to=envelope.header.message_id
+    )
+    written = soap.write(shapes, operation, header, answer)
+    return web.Response(body=written, headers={"Content-Type": soap.CONTENT_TYPE})
+
+
+async def _answered(
+    request: web.Request, envelope: soap.Envelope, at: datetime
+) -> tuple[str, DocumentFile | Answer]:
+    parts = site(request)
+    if envelope.operation == "getDocumentFile":
+        wanted = soap.decode(envelope, "getDocumentFile", GetDocumentFile).local_uid
+        content, _ = await parts.pool.call(_read, request, wanted)
+        return "getDocumentFileResponse", DocumentFile(wanted, content)
+    result = proof.result_of(soap.decode(envelope, "sendRegisterDocumentResult", RegisterDocumentResult))
+    await parts.pool.call(registering.registry_answered, parts.service, result)
+    return "sendRegisterDocumentResultResponse", Answer("success")
+
+
+def _fault(shapes: Profile, reason: str, status: int) -> web.Response:
+    fault = soap.write_fault(shapes, reason, receiver=False)
+    return web.Response(body=fault, status=status, headers={"Content-Type": soap.CONTENT_TYPE})
+
+
+def _shapes(request: web.Request) -> Profile:
+    """Only an installation that speaks this dialect has this door."""
+    settings = site(request).settings
+    if settings.registry_protocol != "remd":
+        raise NotFound
+    return load(settings.registry_profile)
 
 
 def _read(request: web.Request, wanted: UUID) -> tuple[bytes, str]:
