@@ -29,7 +29,8 @@ AT_ONCE = 8
 class Desk:
     """One task that works through the archive; `wake` makes it look at once.
 
-    With a `plan` every document is lied to by its throw, whatever `mode` says else.
+    With a `plan` every document is lied to by its throw, whatever `mode` says else. `strangers` counts registrations of
+    a document under a second key, which an honest product never sends.
     """
 
     archive: Archive
@@ -37,6 +38,7 @@ class Desk:
     mode: Mode
     own_signers_only: bool = False
     plan: Plan | None = None
+    strangers: int = 0
     idle: asyncio.Event = field(default_factory=asyncio.Event)
     _wake: asyncio.Event = field(default_factory=asyncio.Event)
     _task: asyncio.Task[None] | None = None

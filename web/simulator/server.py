@@ -137,6 +137,7 @@ async def register(request: web.Request) -> web.Response:
     try:
         entry = await asyncio.to_thread(request.app[ARCHIVE].receive, one, clock.now())
     except DuplicateError:
+        desk.strangers += 1
         return _refuse(409, "NOT_UNIQUE_PROVIDED_ID", 25, "Документ с указанным идентификатором уже есть")
     desk.wake()
     if ordered.name == "drop":

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -75,7 +76,8 @@ def test_a_registration_nobody_wrote_down_is_made_again_under_its_key_and_is_one
     assert world.protocol(protocol.id).filing is FilingStatus.QUEUED
     assert "FilingAcknowledged" not in world.journal("protocol", protocol.id)
     later = clock.now() + REGISTERING_LIMIT + timedelta(seconds=1)
-    monkeypatch.setattr(clock, "now", lambda: later)
+    # Only the filing's own clock: the registry's is the real one, and messages from its future are refused.
+    monkeypatch.setattr(registering, "clock", SimpleNamespace(now=lambda: later))
     registering.file_protocol(world.parts, payload)
     assert len(documents(registry)) == 1
     assert world.protocol(protocol.id).filing is FilingStatus.WAITING
