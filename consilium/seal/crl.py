@@ -68,7 +68,7 @@ class RevocationList:
 
 
 # A list of a large authority takes megabytes, and a package brings its own: few are kept.
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=128)
 def list_of(der: bytes) -> RevocationList:
     """Read a list (DER). Raises SignatureRefused NO_CRL where it is none."""
     try:

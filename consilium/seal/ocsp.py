@@ -8,6 +8,7 @@ import hashlib
 import logging
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import lru_cache
 
 from consilium.seal import asn1, der, tsp
 from consilium.seal.algorithms import hashed, signature_of
@@ -66,6 +67,9 @@ class _Answer:
     next_update: datetime
 
 
+_Read = tuple[Certificate, tuple[_Answer, ...], dict[str, tuple[bool, bytes]]]
+
+
 def request(certificate: bytes, issuer: bytes, nonce: bytes = b"") -> bytes:
     """OCSPRequest for one certificate; by SHA-1, which every responder knows and nothing here relies on for safety."""
     subject, authority = certificate_of(certificate), certificate_of(issuer)
@@ -104,15 +108,12 @@ def status_of(
 def _judged(
     response: bytes, subject: Certificate, issuer: Certificate, at: datetime, nonce: bytes
 ) -> OcspStatus:
-    signed, enclosed = _basic(response)
-    responder_id, produced_at, answers, extensions = _data(signed.body)
+    read = _read(response, issuer.der)
+    if isinstance(read, SignatureRefused):
+        raise SignatureRefused(read.code, **read.params)
+    responder, answers, extensions = read
     if nonce and extensions.get(NONCE, (False, der.octets(nonce)))[1] != der.octets(nonce):
         raise SignatureRefused("OCSP_OTHER")
-    responder = _responder(responder_id, enclosed, issuer)
-    if not signed_by(signed, responder.key):
-        raise SignatureRefused("OCSP_SIGNATURE")
-    if not responder.not_before <= produced_at <= responder.not_after:
-        raise SignatureRefused("OCSP_RESPONDER")
     answer = next((one for one in answers if _speaks_of(one, subject, issuer)), None)
     if answer is None:
         raise SignatureRefused("OCSP_OTHER")
@@ -127,6 +128,29 @@ def _judged(
         next_update=answer.next_update,
         responder=responder.der,
     )
+
+
+# Each answer of a package is asked about each of its certificates: what it is worth is found out once.
+@lru_cache(maxsize=1024)
+def _read(response: bytes, issuer: bytes) -> _Read | SignatureRefused:
+    """Everything that does not depend on who is asked about; a refusal is an answer too, to be remembered."""
+    try:
+        return _proven(response, certificate_of(issuer))
+    except SignatureRefused as refused:
+        if refused.code == "GOST_UNAVAILABLE":
+            raise
+        return refused.with_traceback(None)
+
+
+def _proven(response: bytes, issuer: Certificate) -> _Read:
+    signed, enclosed = _basic(response)
+    responder_id, produced_at, answers, extensions = _data(signed.body)
+    responder = _responder(responder_id, enclosed, issuer)
+    if not signed_by(signed, responder.key):
+        raise SignatureRefused("OCSP_SIGNATURE")
+    if not responder.not_before <= produced_at <= responder.not_after:
+        raise SignatureRefused("OCSP_RESPONDER")
+    return responder, tuple(answers), extensions
 
 
 def _basic(response: bytes) -> tuple[Signed, list[Certificate]]:

@@ -40,6 +40,8 @@ __all__ = [
 ]
 
 REQUIRED = ("document.xml", "signatures/org.sig", "audit/chain.jsonl", "VERIFY.txt", manifest.MANIFEST)
+# Every signature is held against every list and answer: more of either than anybody needs buys only time.
+MOST = {".sig": 201, ".crl": 64, ".ors": 512}
 CYRILLIC = "абвгдеёжзийклмнопрстуфхцчшщъыьэюя"
 LATIN = "a,b,v,g,d,e,e,zh,z,i,y,k,l,m,n,o,p,r,s,t,u,f,kh,ts,ch,sh,shch,_,y,_,e,yu,ya"
 LETTERS = dict(zip(CYRILLIC, re.findall("[a-z_]+", LATIN), strict=True))
@@ -117,6 +119,9 @@ def read_package(source: Path | bytes) -> dict[str, bytes]:
     for name in (*REQUIRED, manifest.MANIFEST_SIGNATURE):
         if name not in members:
             raise PackageRefused("PACKAGE_MISSING", name=name)
+    for ending, most in MOST.items():
+        if sum(name.endswith(ending) for name in members) > most:
+            raise PackageRefused("PACKAGE_TOO_LARGE")
     for name in members:
         if name.startswith("dissent/") and not {f"{name[:-4]}.xml", f"{name[:-4]}.sig"} <= set(members):
             raise PackageRefused("PACKAGE_MISSING", name=name[:-4])

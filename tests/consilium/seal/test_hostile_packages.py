@@ -242,3 +242,11 @@ def test_only_whom_the_document_names_signs_and_seals_it(
     path = tmp_path / "p.asice"
     write_package(path, world.contents(document))
     assert codes(verify_package(path, roots=world.trust)) == expected
+
+
+@pytest.mark.parametrize("ending, most", [(".sig", 201), (".crl", 64), (".ors", 512)])
+def test_a_crowd_of_signatures_or_evidence_is_refused_unread(ages: Ages, ending: str, most: int) -> None:
+    members = read_package(ages.sealed)
+    folder = {".sig": "signatures/00-x", ".crl": "evidence/crl/x", ".ors": "evidence/ocsp/x"}[ending]
+    crowd = {f"{folder}{number}{ending}": b"x" for number in range(most + 1)}
+    assert codes(verify_package(container.pack(members | crowd))) == {"package": "PACKAGE_TOO_LARGE"}
