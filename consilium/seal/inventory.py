@@ -3,18 +3,25 @@
 Every verdict is appended to a state file at once. A second run takes from it what has the same name, size and
 SHA-256, so that only reading is paid for twice. The moment of judgement is that of the state's first line: a run of
 three evenings judges all packages as of one moment. Memory holds names and one package at a time.
+
+The state may lie in the very folder that is judged, which may be a stranger's: its lines count only with a code made
+by a key of this user's (`consilium/archive.key` in his folder of program state), and it is no link to elsewhere.
 """
 
 import hashlib
+import hmac
 import json
+import os
+import secrets
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Self
 
 from consilium.seal.container import SIZE_LIMIT
+from consilium.seal.package import write_whole
 from consilium.seal.report import PackageReport, verify_package
 from consilium.seal.trust import TrustStore
 
@@ -85,11 +92,13 @@ def check_folder(
     """
     file = state or folder / STATE
     names = sorted(one.name for one in folder.iterdir() if one.suffix == SUFFIX and one.is_file())
-    known, begun = _read_state(file, _trusted(roots))
+    key = _own_key()
+    known, begun = _read_state(file, _trusted(roots), key)
     if at is not None and at != begun:
         known, begun = {}, None
     moment = at or begun or now
-    with _State(file, {"at": moment.isoformat(), "roots": _trusted(roots)}, fresh=begun is None) as written:
+    head = {"at": moment.isoformat(), "roots": _trusted(roots)}
+    with _State(file, head, key, fresh=begun is None) as written:
         return _run(folder, names, known, (roots, moment), written, tell)
 
 
@@ -136,18 +145,47 @@ def _trusted(roots: TrustStore | None) -> str:
     return hashlib.sha256(believed).hexdigest()
 
 
-def _read_state(file: Path, trusted: str) -> tuple[dict[str, Entry], datetime | None]:
-    """Entries of an earlier run under the same roots; a line torn by a crash is left out."""
-    if not file.exists():
+def _own_key() -> bytes:
+    """What tells this user's verdicts from those somebody else wrote; where it cannot be kept nothing is taken over."""
+    try:
+        home = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
+        file = Path(home) / "consilium" / "archive.key"
+        file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        if not file.is_file():
+            write_whole(file, secrets.token_bytes(32))
+            file.chmod(0o600)
+        return file.read_bytes()
+    except (OSError, RuntimeError):
+        return secrets.token_bytes(32)
+
+
+def _coded(row: Mapping[str, object], key: bytes, head: str) -> str:
+    """The row as a line, with its code and that of the state it belongs to."""
+    content = json.dumps(row, ensure_ascii=False, sort_keys=True)
+    code = hmac.new(key, f"{head}\n{content}".encode(), "sha256").hexdigest()
+    return json.dumps({**row, "code": code}, ensure_ascii=False)
+
+
+def _is_own(row: dict[str, object], key: bytes, head: str) -> bool:
+    said = str(row.get("code", ""))
+    bare = {name: value for name, value in row.items() if name != "code"}
+    code = json.loads(_coded(bare, key, head))["code"]
+    return hmac.compare_digest(said.encode(), code.encode())
+
+
+def _read_state(file: Path, trusted: str, key: bytes) -> tuple[dict[str, Entry], datetime | None]:
+    """Entries of an earlier run of ours under the same roots; a line torn by a crash is left out."""
+    if not file.is_file():
         return {}, None
-    with file.open(encoding="utf-8") as lines:
+    with file.open(encoding="utf-8", errors="replace") as lines:
         rows = _rows(lines)
         head = next(rows, {})
-        if head.get("roots") != trusted:
+        if head.get("roots") != trusted or not _is_own(head, key, ""):
             return {}, None
         try:
             begun = datetime.fromisoformat(str(head["at"]))
-            return {entry.name: entry for entry in map(_entry_of, rows)}, begun
+            own = (row for row in rows if _is_own(row, key, str(head["code"])))
+            return {entry.name: entry for entry in map(_entry_of, own)}, begun
         except (TypeError, KeyError, ValueError):
             return {}, None
 
@@ -167,7 +205,7 @@ def _rows(lines: Iterator[str]) -> Iterator[dict[str, object]]:
     for line in lines:
         try:
             row = json.loads(line)
-        except ValueError:
+        except (ValueError, RecursionError):
             continue
         if isinstance(row, dict):
             yield row
@@ -176,10 +214,13 @@ def _rows(lines: Iterator[str]) -> Iterator[dict[str, object]]:
 class _State:
     """The state file, open for appending; begun anew or gone on with."""
 
-    def __init__(self, file: Path, head: dict[str, str], *, fresh: bool) -> None:
-        self._file = file.open("w" if fresh else "a", encoding="utf-8")
+    def __init__(self, file: Path, head: dict[str, str], key: bytes, *, fresh: bool) -> None:
+        how = os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | (os.O_TRUNC if fresh else os.O_APPEND)
+        self._file = os.fdopen(os.open(file, how, 0o640), "w" if fresh else "a", encoding="utf-8")
+        first = _coded(head, key, "")
+        self._key, self._head = key, str(json.loads(first)["code"])
         # A torn line of a crash must not swallow the next one.
-        self._file.write(json.dumps(head) + "\n" if fresh else "\n")
+        self._file.write(first + "\n" if fresh else "\n")
 
     def __enter__(self) -> Self:
         return self
@@ -189,5 +230,5 @@ class _State:
 
     def append(self, entry: Entry) -> None:
         """Write a verdict down before the next package is opened."""
-        self._file.write(json.dumps(asdict(entry), ensure_ascii=False) + "\n")
+        self._file.write(_coded(asdict(entry), self._key, self._head) + "\n")
         self._file.flush()

@@ -79,6 +79,12 @@ class World:
         )
 
 
+@pytest.fixture(autouse=True)
+def _own_state(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The key of the archive's verdicts is kept with the tests and not with who runs them."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path_factory.getbasetemp() / "state"))
+
+
 @pytest.fixture(scope="session", params=["gost256", "gost512"])
 def gost_world(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> World:
     """The same world with GOST keys throughout, of either size."""

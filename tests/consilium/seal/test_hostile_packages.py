@@ -31,6 +31,8 @@ from consilium.seal import (
     verify_package,
     write_package,
 )
+from consilium.seal.__main__ import main
+from consilium.seal.inventory import check_folder
 from consilium.seal.package import pem
 from tests.consilium.seal.conftest import AT, DOCUMENT, World
 from tests.consilium.seal.eras import Ages, roots
@@ -250,3 +252,47 @@ def test_a_crowd_of_signatures_or_evidence_is_refused_unread(ages: Ages, ending:
     folder = {".sig": "signatures/00-x", ".crl": "evidence/crl/x", ".ors": "evidence/ocsp/x"}[ending]
     crowd = {f"{folder}{number}{ending}": b"x" for number in range(most + 1)}
     assert codes(verify_package(container.pack(members | crowd))) == {"package": "PACKAGE_TOO_LARGE"}
+
+
+# --- a folder of packages from a stranger --------------------------------------------------------
+
+
+def test_verdicts_that_came_with_the_folder_are_not_taken_over(ages: Ages, tmp_path: Path) -> None:
+    bad = ages.sealed[:-1]
+    (tmp_path / "bad.asice").write_bytes(bad)
+    known, now = roots(ages.world, ages.first), AT + timedelta(days=1)
+    assert not check_folder(tmp_path, roots=known, at=None, now=now).held
+    state = tmp_path / "verified.jsonl"
+    lines = [json.loads(line) for line in state.read_text().splitlines()]
+    lines[1]["held"] = True
+    state.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    summary = check_folder(tmp_path, roots=known, at=None, now=now)
+    assert (summary.held, summary.taken_over) == (False, 0)
+
+
+def test_a_state_of_another_user_moves_no_clock(
+    ages: Ages, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "old.asice").write_bytes(ages.sealed)
+    known = roots(ages.world, ages.first)
+    assert check_folder(tmp_path, roots=known, at=None, now=AT + timedelta(days=1)).held
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "mine"))
+    summary = check_folder(tmp_path, roots=known, at=None, now=AT + timedelta(days=365 * 20))
+    assert (summary.held, summary.taken_over) == (False, 0)
+
+
+@pytest.mark.parametrize("content", [b"\xff\xfe", b"[" * 200_000, b'{"code": 1, "roots": {}}'])
+def test_a_state_of_any_bytes_is_begun_anew(ages: Ages, tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "p.asice").write_bytes(ages.sealed)
+    (tmp_path / "verified.jsonl").write_bytes(content)
+    assert check_folder(tmp_path, roots=None, at=None, now=AT + timedelta(days=1)).taken_over == 0
+
+
+def test_a_state_that_leads_elsewhere_overwrites_nothing(ages: Ages, tmp_path: Path) -> None:
+    elsewhere, folder = tmp_path / "precious", tmp_path / "archive"
+    elsewhere.write_text("mine")
+    folder.mkdir()
+    (folder / "p.asice").write_bytes(ages.sealed)
+    (folder / "verified.jsonl").symlink_to(elsewhere)
+    assert main(["--archive", str(folder)]) == 2
+    assert elsewhere.read_text() == "mine"
