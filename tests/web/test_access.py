@@ -48,6 +48,8 @@ ROUTE_TABLE: dict[tuple[str, str], tuple[int, ...]] = {
     ("GET", "/bodies"): (303, 200, 200, 200, 200, 200, 200, 200, 200, 200),
     ("GET", "/register"): (303, 403, 200, 403, 200, 403, 403, 403, 403, 200),
     ("GET", "/register/export.{format}"): (404, 404, 404, 404, 404, 404, 404, 404, 404, 404),
+    ("GET", "/filings"): (303, 403, 200, 403, 200, 403, 403, 403, 403, 200),
+    ("GET", "/filings/{id}"): (303, 403, 404, 403, 404, 403, 403, 403, 403, 404),
     ("GET", "/people"): (303, 403, 403, 403, 403, 403, 403, 403, 403, 200),
     ("GET", "/quality"): (303, 403, 403, 403, 403, 403, 403, 403, 403, 200),
     ("GET", "/health.page"): (303, 403, 403, 403, 403, 403, 403, 403, 403, 200),
@@ -170,6 +172,7 @@ def address(path: str, ids: Ids) -> str:
     """The route's address with the played objects in it."""
     owner = {"requests": ids.case, "journal": ids.case, "protocols": ids.protocol, "packages": ids.protocol}
     owner |= {
+        "filings": ids.protocol,
         "consilia": ids.consilium,
         "consilium": ids.consilium,
         "room": ids.consilium,
