@@ -27,7 +27,13 @@ from consilium.seal.policy import RU_UKEP
 
 __all__ = ["commands", "judged_at", "render", "stamped_at"]
 
-PROGRAMS = ("openssl ", "cat ", "grep ")
+PROGRAMS = ("openssl ", "cat ", "grep ", "printf ", "OPENSSL_CONF=gost.cnf openssl ")
+# `openssl ts -verify` ignores -engine and `openssl ocsp` has no such option: both take the engine from a configuration.
+WITH_GOST = "OPENSSL_CONF=gost.cnf "
+GOST_CONFIGURATION = (
+    "printf '%s\\n' 'openssl_conf = start' '[start]' 'engines = engines' '[engines]' 'gost = gost' '[gost]'"
+    " 'engine_id = gost' 'default_algorithms = ALL' > gost.cnf"
+)
 # 1.2.643.7.1.1, the arc of GOST algorithms, as it stands inside DER.
 GOST = bytes.fromhex("2a8503070101")
 
@@ -35,7 +41,7 @@ TEXT = """\
 КАК ПРОВЕРИТЬ ЭТОТ ПАКЕТ
 
 Нужна только программа openssl (3.0 или новее){engine_ru}. Распакуйте пакет в пустую папку и выполните в ней команды
-по порядку; строки команд начинаются с openssl, cat или grep. Если в пакете есть папки evidence-001, evidence-002 и
+по порядку; строки команд начинаются с openssl, cat или grep{lines_ru}. Если в пакете есть папки evidence-001, evidence-002 и
 далее, возьмите команды из файла VERIFY.txt последней из них: пакет продлён, и там есть проверка архивных меток.
 Каждая команда должна завершиться без ошибки:
     проверка подписи отвечает        CAdES Verification successful
@@ -54,7 +60,7 @@ TEXT = """\
 HOW TO CHECK THIS PACKAGE
 
 All you need is the openssl program (3.0 or newer){engine_en}. Unpack the package into an empty folder and run the
-commands there in their order; lines of commands begin with openssl, cat or grep. Where the package has folders
+commands there in their order; lines of commands begin with openssl, cat or grep{lines_en}. Where the package has folders
 evidence-001, evidence-002 and so on, take the commands from VERIFY.txt of the last of them: the package was renewed.
 Every command must end without an error: a signature's check answers "CAdES Verification successful", a timestamp's
 "Verification: OK", and a comparison with the manifest prints the line with the file's digest.
@@ -124,7 +130,7 @@ def render(members: Mapping[str, bytes], upto: int = 0, digest: str = "") -> byt
     engine = any(_is_gost(name, content) for name, content in present.items())
     if upto and not digest:
         digest, _ = parse_manifest(members[layer_of(upto).covered])
-    return _Text(present, upto, " -engine gost" if engine else "", digest).render()
+    return _Text(present, upto, WITH_GOST if engine else "", digest, judged_at(present)).render()
 
 
 def commands(text: bytes) -> list[str]:
@@ -174,9 +180,15 @@ class _Text:
     upto: int
     engine: str
     digest: str
+    moment: datetime
 
     def render(self) -> bytes:
-        program = (" с модулем gost-engine", " with the gost engine") if self.engine else ("", "")
+        words = {
+            "engine_ru": " с модулем gost-engine" if self.engine else "",
+            "engine_en": " with the gost engine" if self.engine else "",
+            "lines_ru": ", printf и OPENSSL_CONF" if self.engine else "",
+            "lines_en": ", printf and OPENSSL_CONF" if self.engine else "",
+        }
         sections = {
             "prepare": self._prepare(),
             "document": (self._signature(name, "document.xml") for name in self._named("signatures/")),
@@ -188,7 +200,7 @@ class _Text:
             "archive": self._archive(),
         }
         joined = {name: "\n".join(lines) or "   -" for name, lines in sections.items()}
-        return TEXT.format(engine_ru=program[0], engine_en=program[1], **joined).encode()
+        return TEXT.format(**words, **joined).encode()
 
     def _named(self, folder: str, ending: str = ".sig") -> list[str]:
         return [name for name in sorted(self.members) if name.startswith(folder) and name.endswith(ending)]
@@ -200,6 +212,8 @@ class _Text:
         ]
 
     def _prepare(self) -> Iterator[str]:
+        if self.engine:
+            yield GOST_CONFIGURATION
         for name in evidence_of(self.members, self.upto, "-ca.crt"):
             yield f"openssl x509 -in {name} -noout -subject -fingerprint -sha256"
         for number in range(self.upto + 1):
@@ -214,9 +228,9 @@ class _Text:
     def _signature(self, name: str, content: str) -> str:
         stamped = stamped_at(self.members.get(token_of(name), b""))
         newest = max((_moment(one, self.members[one]) or _NEVER for one in self._lists(0)), default=_NEVER)
-        moment = stamped if stamped and stamped >= newest else judged_at(self.members)
+        moment = stamped if stamped and stamped >= newest else self.moment
         return (
-            f"openssl cms -verify{self.engine} -cades -binary -inform DER -in {name} -content {content}"
+            f"{self.engine}openssl cms -verify -cades -binary -inform DER -in {name} -content {content}"
             f" -CAfile {_trust(0)} -crl_check_all -attime {_seconds(moment)} -out /dev/null"
         )
 
@@ -233,7 +247,7 @@ class _Text:
             yield (
                 f"openssl asn1parse -inform DER -in {name} -strparse {self._value_at(name)} -noout -out {value}"
             )
-            yield self._stamp(token, value, 0, judged_at(self.members))
+            yield self._stamp(token, value, 0, self.moment)
 
     def _value_at(self, name: str) -> int:
         """Where the signature's value lies in the file, header included."""
@@ -246,7 +260,7 @@ class _Text:
                 if named(name) == number:
                     moment = _seconds(self._moment_of(number))
                     yield (
-                        f"openssl ocsp -respin {name} -CAfile {_trust(number)} -attime {moment} -resp_text"
+                        f"{self.engine}openssl ocsp -respin {name} -CAfile {_trust(number)} -attime {moment} -resp_text"
                         f" -out {name.replace('/', '-')}.txt"
                     )
 
@@ -273,7 +287,7 @@ class _Text:
 
     def _stamp(self, token: str, covered: str, number: int, moment: datetime) -> str:
         return (
-            f"openssl ts -verify{self.engine} -token_in -in {token} -data {covered}"
+            f"{self.engine}openssl ts -verify -token_in -in {token} -data {covered}"
             f" -CAfile {_trust(number)} -crl_check_all -attime {_seconds(moment)}"
         )
 
@@ -283,7 +297,7 @@ class _Text:
     def _moment_of(self, number: int) -> datetime:
         """When the evidence of a layer was gathered, as it says itself."""
         if number == 0:
-            return judged_at(self.members)
+            return self.moment
         issued = (_moment("evidence/crl/.crl", self.members[name]) for name in self._lists(number))
         begun = (
             x509.load_pem_x509_certificate(self.members[name]).not_valid_before_utc
