@@ -29,8 +29,9 @@ def preview(facts: ProtocolFacts, files: Official | None, terms: Terms) -> Repor
     """A report on the draft; never raises for what a draft may hold."""
     row = edition(facts.kind, local(facts.frozen_at, facts.utc_offset_minutes).date())
     lacking = [_lack(one, "error") for one in missing_items(facts)]
-    # Where the state's rules judge, they would refuse it; where they are not installed, it is a word in time.
-    judged = files is not None and files.guide_for(row.template) is not None
+    # The freeze asks for it where the guide is known, and so do the rules where they are installed; else it is a
+    # word in time.
+    judged = not row.inferred or (files is not None and files.guide_for(row.template) is not None)
     lacking += [_lack(one, "error" if judged else "warning") for one in missing_for_edition(facts, row)]
     try:
         report = check(cda.render(_marked(facts), terms), files, terms)

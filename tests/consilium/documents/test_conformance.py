@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -9,11 +10,18 @@ from pathlib import Path
 
 import pytest
 
-from consilium.documents import schematron
+from consilium.directory import nsi
+from consilium.documents import required, schematron, validate
+from consilium.documents.cda import render
 from consilium.documents.conformance import Report, check, require_conformant
+from consilium.documents.facts import ProtocolKind
+from consilium.documents.finding_words import LACKS
 from consilium.documents.guides import Official, load_schema
+from consilium.documents.preview import preview
 from consilium.documents.schematron import GuideRefused, judge
+from consilium.documents.terms import BUILT_IN
 from consilium.errors import Invalid
+from tests.consilium.documents.protocols import facts
 
 TEMPLATE = "1.2.643.5.1.13.13.14.57.9.2"
 HEAD = (
@@ -235,3 +243,65 @@ def test_a_file_that_is_no_schema_is_refused(tmp_path: Path) -> None:
             load_schema(path)
         with pytest.raises(GuideRefused):
             schematron.load(path)
+
+
+# Of a draft
+
+
+def test_everything_a_draft_may_lack_has_words_of_its_own() -> None:
+    sources = (inspect.getsource(module) for module in (required, validate))
+    codes = {
+        code for text in sources for code in re.findall(r'"(\w+_(?:missing|few|incomplete|pseudonym))"', text)
+    }
+    codes |= {
+        code for text in map(inspect.getsource, (required,)) for code in re.findall(r'Missing\("(\w+)"', text)
+    }
+    assert codes - {"protocol_incomplete"} <= set(LACKS)
+
+
+def test_what_the_freeze_would_refuse_is_an_error_before_and_what_it_would_let_pass_a_warning() -> None:
+    """A known guide's demands stop the freeze; a guide nobody could read stops nobody."""
+    for kind, severity in ((ProtocolKind.ONCOLOGICAL, "error"), (ProtocolKind.GENERAL, "warning")):
+        whole = facts(kind=kind)
+        told = preview(replace(whole, patient=replace(whole.patient, snils="")), None, BUILT_IN)
+        found = {one.code: one for one in told.findings}
+        assert found["patient_snils_missing"].severity == severity
+        assert found["patient_snils_missing"].field == "patient.snils"
+
+
+@pytest.mark.needs_semd
+@pytest.mark.parametrize("kind", list(ProtocolKind))
+def test_every_kind_we_make_conforms_to_what_is_published_of_it(
+    official: Official, kind: ProtocolKind
+) -> None:
+    terms = nsi.terms_of([nsi.dictionary(number, official.folder) for number in numbers(official.folder)])
+    report = check(render(facts(kind=kind), terms), official, terms)
+    assert report.errors == ()
+    if kind is ProtocolKind.ONCOLOGICAL:
+        assert report.xsd
+        assert report.rules_fired > 400
+    if kind is ProtocolKind.CONSULTATION:
+        assert report.xsd
+
+
+def numbers(folder: Path) -> list[str]:
+    return [one.number for one in nsi.of_folder(folder)[0]]
+
+
+@pytest.mark.needs_semd
+def test_a_name_and_a_code_that_the_dictionary_does_not_know_are_errors(official: Official) -> None:
+    terms = nsi.terms_of([nsi.dictionary(number, official.folder) for number in numbers(official.folder)])
+    document = render(facts(kind=ProtocolKind.ONCOLOGICAL), terms)
+    for old, new, code in (
+        ('displayName="Консилиум"', 'displayName="Консилиум врачей"', "name_differs"),
+        (
+            'code="8" codeSystem="1.2.643.5.1.13.13.99.2.726"',
+            'code="8888" codeSystem="1.2.643.5.1.13.13.99.2.726"',
+            "code_unknown",
+        ),
+        ('codeSystemVersion="3.10"', 'codeSystemVersion="1.1"', "version_unknown"),
+    ):
+        changed = document.decode().replace(old, new).encode()
+        assert changed != document
+        found = [one for one in check(changed, official, terms).errors if one.code == code]
+        assert "meeting" in {one.field for one in found}, code
