@@ -109,6 +109,10 @@ NO_TIME = (
     "The package carries no trusted timestamp: the time is as its parties state it.",
     "В пакете нет доверенной метки времени: время указано самими сторонами.",
 )
+POWER_UNSEEN = (
+    "A person sealed it by a power of attorney; that power was not looked up: see report/seal.json.",
+    "Пакет запечатал человек по доверенности; сама доверенность не проверена: см. report/seal.json.",
+)
 CONCLUSIONS = {
     True: ("Every check held.", "Все проверки пройдены."),
     False: ("The package is not accepted.", "Пакет не принят."),
@@ -128,6 +132,8 @@ def report_lines(report: PackageReport, lang: str = "ru") -> list[str]:
         lines.append(NO_TIME[russian])
     if not report.anchored:
         lines.append(NOT_ANCHORED[russian])
+    if any(verdict.code == "OK_BY_POWER" for verdict in report.verdicts):
+        lines.append(POWER_UNSEEN[russian])
     return [*lines, CONCLUSIONS[report.held][russian]]
 
 

@@ -27,6 +27,7 @@ from consilium.seal import (
     instructions,
     manifest,
     read_package,
+    report_lines,
     verify,
     verify_package,
     write_package,
@@ -34,8 +35,9 @@ from consilium.seal import (
 from consilium.seal.__main__ import main
 from consilium.seal.inventory import check_folder
 from consilium.seal.package import pem
+from consilium.seal.verdicts import POWER_UNSEEN
 from tests.consilium.seal.conftest import AT, DOCUMENT, World
-from tests.consilium.seal.eras import Ages, roots
+from tests.consilium.seal.eras import Ages, Era, roots, stamped
 from tests.consilium.seal.forge import Forgery, Tree
 from tests.consilium.seal.old_package import old_package
 
@@ -296,3 +298,23 @@ def test_a_state_that_leads_elsewhere_overwrites_nothing(ages: Ages, tmp_path: P
     (folder / "verified.jsonl").symlink_to(elsewhere)
     assert main(["--archive", str(folder)]) == 2
     assert elsewhere.read_text() == "mine"
+
+
+@pytest.mark.needs_gost
+def test_a_seal_by_a_power_that_anybody_may_write_says_that_it_was_not_looked_up(
+    gost_world: World, tmp_path: Path
+) -> None:
+    """Whoever has a certificate may write that he has a power: the verdict says what it does not know."""
+    era = Era.make(AT)
+    stranger = gost_world.doctor("Чужаков", "99988877766")
+    ground = {"power_of_attorney": {"number": "1", "person": {"snils": "99988877766"}}}
+    world = replace(gost_world, organisation=stranger)
+    reports = {"seal.json": json.dumps(ground).encode(), "signatures.json": named_policy(RU_UKEP)}
+    path = tmp_path / "p.asice"
+    write_package(path, replace(stamped(world, era), reports=reports))
+    report = verify_package(path, roots=roots(world, era), now=AT + timedelta(days=1))
+    said = {one.name: one.code for one in report.verdicts if one.kind in {"seal", "manifest"}}
+    assert said == {"signatures/org.sig": "OK_BY_POWER", "META-INF/ASiCManifest.xml": "MANIFEST_OK"}
+    assert POWER_UNSEEN[True] in report_lines(report, "ru")
+    write_package(path, replace(stamped(world, era), reports={"signatures.json": named_policy(RU_UKEP)}))
+    assert not verify_package(path, roots=roots(world, era), now=AT + timedelta(days=1)).held
