@@ -72,6 +72,7 @@ CODES: dict[str, str] = {
     "challenge_expired": "The signing challenge is unknown or too old.",
     "digest_mismatch": "The digest is not of the frozen document.",
     "no_certificate": "The person has no valid certificate.",
+    "package_missing": "The file of the sealed package is missing or is not the one that was sealed.",
     "draft_frozen": "The draft is frozen; nothing can be changed.",
     "annulled": "The document was annulled; it is corrected by the one that takes its place.",
     "already_annulled": "The act that annuls it is made already.",
