@@ -292,7 +292,10 @@ LACKS: dict[str, Words] = {
         "give the SNILS of the author and of who answers for the document",
     ),
     "performer_snils_missing": ("укажите СНИЛС каждого участника", "give every participant's SNILS"),
-    "encounter_missing": ("укажите дату начала случая", "give the day the encounter began"),
+    "encounter_missing": (
+        "укажите вид медицинской карты и дату её открытия",
+        "give the kind of medical card and the day it was opened",
+    ),
     "encounter_card_missing": ("укажите вид медицинской карты", "give the kind of medical card"),
     "diagnosis_missing": ("укажите код диагноза по МКБ-10", "give the diagnosis code (ICD-10)"),
     "diagnosis_kind_missing": ("укажите вид диагноза", "give the kind of diagnosis"),
