@@ -93,6 +93,9 @@ async def _fill(doctor: ChromiumWindow) -> None:
     await doctor.choose("#f-goal_code", await _first_goal(doctor))
     await doctor.click('input[name="fields.consent_basis"][value="consent"]')
     await doctor.write("#f-consent_date", now().date().isoformat())
+    # What the oncological guide asks for before the freeze.
+    await doctor.choose("#f-severity_code", "1")
+    await doctor.choose("#f-card_code", "2")
     for name, text in FIELDS.items():
         await doctor.write(f"#f-{name}", text)
     await doctor.miss("#checklist .missing")
@@ -137,7 +140,9 @@ async def _answer(doctor: ChromiumWindow) -> None:
     await _attach(doctor, "КТ, срез 42", "image", _slice())
     await doctor.write("#answer-1", "Приложено, исследование от 12 числа")
     await doctor.click('form[data-command="request.answer"] [type=submit]')
-    await doctor.until("document.querySelector('#missing header').textContent.includes('1')", "the answer")
+    await doctor.until(
+        "document.querySelector('#missing header')?.textContent.includes('отвечено 1 из 1')", "the answer"
+    )
     await _send(doctor)
 
 

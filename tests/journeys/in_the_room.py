@@ -241,10 +241,16 @@ async def write_together(table: Table) -> None:
         await window.see("[data-testid=stage][data-layout=protocol] [data-testid=protocol]")
     table.protocol = await chair.attribute("[data-testid=protocol]", "data-protocol")
     course = "document.querySelector('[data-testid=section-course]')"
-    assert await member.evaluate(f"{course}.readOnly")
+    await member.until(f"{course}?.readOnly", "the draft, to be read only")
     await chair.until(
-        f"{course}.value.includes({json.dumps(FIELDS['course'])})", "the course as it was asked"
+        f"{course}?.value.includes({json.dumps(FIELDS['course'])})", "the course as it was asked"
     )
+    await chair.write("[data-testid=section-course]", "")
+    lacking = "[data-testid=findings] [data-field=course][data-severity=error]"
+    for window in (chair, member):
+        await window.see(lacking)
+    await chair.click(f"{lacking} a")
+    assert await chair.evaluate("document.activeElement.id") == "section-course"
     await asyncio.gather(
         chair.write("[data-testid=section-course]", COURSE),
         write_section(table.secretary, table.protocol, "state", STATE),
@@ -253,6 +259,9 @@ async def write_together(table: Table) -> None:
         for window in (member, chair):
             value = f"document.querySelector('[data-testid=section-{section}]').value"
             await window.until(f"{value} === {json.dumps(text)}", f"{section} as it was written")
+    for window in (chair, member):
+        found = "document.querySelector('[data-testid=findings]').dataset"
+        await window.until(f"{found}.state === 'checked' && {found}.errors === '0'", "nothing in the way")
     await member.picture("draft-english")
     await chair.click("[data-testid=freeze]")
     await chair.click("[data-testid=ask-confirm]")
