@@ -128,6 +128,19 @@ class EstablishBody(Command):
     signing_days: Annotated[int, Meta(ge=0, le=30)] = 0
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SetWebhook(Command):
+    """Where results of the organisation's own requests are sent, signed with `secret` (FX-02)."""
+
+    url: Annotated[str, Meta(max_length=600)]
+    secret: Annotated[str, Meta(min_length=20, max_length=200)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RemoveWebhook(Command):
+    """Nothing is sent any more."""
+
+
 # --- request ----------------------------------------------------------------------------------------
 
 
@@ -848,6 +861,8 @@ WIRE: dict[str, type[Command]] = {
     "certificate.revoke": RevokeCertificate,
     "person.add": AddPerson,
     "route.open": OpenRoute,
+    "webhook.set": SetWebhook,
+    "webhook.remove": RemoveWebhook,
     "body.establish": EstablishBody,
     "organisation.change": ChangeOrganisation,
     "register.export": ExportRegister,

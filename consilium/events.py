@@ -86,6 +86,16 @@ class RouteOpened(DirectoryEvent):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class WebhookSet(DirectoryEvent):
+    host: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WebhookRemoved(DirectoryEvent):
+    pass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class OrganisationChanged(DirectoryEvent):
     fields: list[str]
 
@@ -774,6 +784,8 @@ EVENTS: dict[str, type[Event]] = {
         SignInRefused,
         SignedOut,
         RouteOpened,
+        WebhookSet,
+        WebhookRemoved,
         BodyEstablished,
         OrganisationChanged,
         RegisterExported,

@@ -50,6 +50,7 @@ HANDLERS: dict[str, str] = {
     "signing.remind": "consilium.reminding:remind",
     "filing.check": "consilium.registering:check_filing",
     "protocol.export": "consilium.exporting:export_protocol",
+    "webhook.deliver": "consilium.notifying:deliver",
     "archive.look": "consilium.renewing:look",
     "archive.renew": "consilium.renewing:renew_package",
     "anchor.write": "consilium.store.verify:write_anchors",

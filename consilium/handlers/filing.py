@@ -37,6 +37,7 @@ from consilium.filing.port import (
     idempotency_key,
 )
 from consilium.filing.states import FilingState, Status
+from consilium.handlers import exchange
 from consilium.handlers.asker import Table, person_of, require_system
 from consilium.handlers.requests import record as record_case
 from consilium.model import Case, CaseStatus, FilingStatus, Paper, Protocol
@@ -55,8 +56,13 @@ SHOWN: dict[Status, FilingStatus] = {
 }
 
 
-def begin(context: Context, protocol: Protocol) -> None:
+def begin(context: Context, protocol: Protocol, case: Case) -> None:
     """A sealed paper is exported; one that is registered enters the queue, under one key for its life."""
+    _begin(context, protocol)
+    exchange.tell(context, case, protocol, "document.sealed")
+
+
+def _begin(context: Context, protocol: Protocol) -> None:
     key = f"{protocol.id}:{protocol.version}"
     context.tx.enqueue("protocol.export", key, {"protocol": str(protocol.id)})
     if not _is_filed(context, protocol):
@@ -113,6 +119,8 @@ def record_filing(context: Context, command: c.RecordFiling) -> dict[str, Any]:
         _keep(protocol, after)
         _record(context, protocol, _happened(before, after, command))
         _registered(context, protocol, case)
+        if after.final and after.status is not before.status:
+            exchange.tell(context, case, protocol, f"document.{after.status}")
     return {
         "filing": str(protocol.filing),
         "next_try": after.next_try.isoformat() if after.next_try else None,

@@ -269,7 +269,7 @@ def record_seal(context: Context, command: c.RecordSeal) -> dict[str, Any]:
     sealing.clear(protocol)
     seal_works.forget(context.tx.connection, protocol.id)
     papers.sealed(context, protocol, case)
-    filing.begin(context, protocol)
+    filing.begin(context, protocol, case)
     return {"status": str(protocol.status)}
 
 
