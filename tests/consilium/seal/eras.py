@@ -13,7 +13,9 @@ from consilium.seal import PackageContents, PackageReport, TrustStore, verify_pa
 from consilium.seal.algorithms import DIGEST_OIDS
 from consilium.seal.archive import renew
 from consilium.seal.package import signed_files
+from consilium.seal.policy import Policy
 from consilium.seal.timestamp import covered_by
+from consilium.seal.verdicts import signatures_json
 from tests.consilium.seal.conftest import AT, DOCUMENT, World
 from tests.consilium.seal.forge import OtherAuthority, PrivateKey
 from tests.consilium.seal.forge_time import Stamp, certify
@@ -92,7 +94,9 @@ def root_of(authority: OtherAuthority, since: datetime, until: datetime) -> byte
     return builder.sign(authority.key, hashes.SHA256()).public_bytes(Encoding.DER)
 
 
-def stamped(world: World, era: Era, document: bytes = DOCUMENT) -> PackageContents:
+def stamped(
+    world: World, era: Era, document: bytes = DOCUMENT, policy: Policy | None = None
+) -> PackageContents:
     """A package's contents with every timestamp, taken seconds after the signatures."""
     contents = world.contents(document)
     named = signed_files(contents.signatures, contents.org_signature, contents.dissents)
@@ -107,7 +111,8 @@ def stamped(world: World, era: Era, document: bytes = DOCUMENT) -> PackageConten
         crls=(*contents.crls, *material.crls),
         copy=b"%PDF-1.7 copy",
         journal_row=b'{"number":1}\n',
-        reports={"validation.json": b"{}\n"},
+        reports={"validation.json": b"{}\n"}
+        | ({"signatures.json": signatures_json({}, {}, policy)} if policy else {}),
     )
 
 
@@ -148,11 +153,11 @@ class Ages:
         return packed
 
 
-def three_ages(world: World, folder: Path) -> Ages:
+def three_ages(world: World, folder: Path, policy: Policy | None = None) -> Ages:
     """The package of the long-term tests, renewed in the ninth and in the eighteenth year."""
     first, second, third = (Era.make(AT + years * YEAR) for years in (0, 8, 17))
     path = folder / "sealed.asice"
-    write_package(path, stamped(world, first))
+    write_package(path, stamped(world, first, policy=policy))
     ages = Ages(world, first, second, third, path.read_bytes(), b"", b"")
     once = ages.renewed(ages.sealed, first, second, NINE)
     return replace(ages, once=once, twice=ages.renewed(once, second, third, EIGHTEEN))

@@ -25,11 +25,23 @@ from consilium.seal import (
 )
 from consilium.seal.archive import good_until, renew, renewal_due
 from consilium.seal.names import names_in
+from consilium.seal.policy import RU_UKEP
 from consilium.seal.stamps import ARCHIVE
 from consilium.seal.tight import tighten
 from consilium.seal.verdicts import report_json
-from tests.consilium.seal.conftest import AT, make_world
-from tests.consilium.seal.eras import EIGHTEEN, NINE, TWENTY, YEAR, Ages, Era, Material, roots, stamped
+from tests.consilium.seal.conftest import AT, World, make_world
+from tests.consilium.seal.eras import (
+    EIGHTEEN,
+    NINE,
+    TWENTY,
+    YEAR,
+    Ages,
+    Era,
+    Material,
+    roots,
+    stamped,
+    three_ages,
+)
 
 
 def codes(report: PackageReport) -> dict[str, str]:
@@ -261,3 +273,13 @@ def test_the_program_runs_the_newest_commands_itself(ages: Ages) -> None:
     outcomes = openssl_verify(ages.twice)
     assert all(held for _, held in outcomes)
     assert outcomes[-1] == ("evidence-002/VERIFY.txt", True)
+
+
+@pytest.mark.needs_gost
+@pytest.mark.needs_openssl
+def test_a_house_of_gost_keys_stands_as_long(gost_world: World, tmp_path: Path) -> None:
+    gost = three_ages(gost_world, tmp_path, RU_UKEP)
+    report = gost.judge(gost.twice, TWENTY)
+    assert codes(report) == {}
+    assert (report.held, report.policy_id) == (True, RU_UKEP.id)
+    assert [command for command, held in openssl_verify(gost.twice) if not held] == []
