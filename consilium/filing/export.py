@@ -7,8 +7,9 @@
                            metadata.json        what it is, whose, and the sha256 of every file
     <folder>/index/<day>.jsonl                  one line a paper, by the day it was sealed
 
-A paper appears whole or not at all: it is written beside and renamed. Written again it stays as it is. Nobody here
-ever deletes; whoever collects may.
+A paper appears whole or not at all: it is written beside and renamed. Written again it stays as it is, but for a
+package that was renewed since: that one takes the old one's place, and its digest the old one's. Nobody here ever
+deletes; whoever collects may.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from uuid import UUID, uuid4
 
 FORMAT = "consilium-export/1"
 METADATA = "metadata.json"
+PACKAGE = "package.asice"
 _PLAIN = re.compile(r"[a-z0-9_.-]{1,80}")
 
 
@@ -60,12 +62,14 @@ def export(folder: Path, one: ExportedPaper) -> Path:
     target = folder / str(one.document_id)
     if not (target / METADATA).is_file():
         _place(folder, target, _files(one))
+    elif (target / PACKAGE).read_bytes() != one.package:
+        _renew(folder, target, one)
     _index(folder, one)
     return target
 
 
 def _files(one: ExportedPaper) -> dict[str, bytes]:
-    files = {"document.xml": one.document, "org.sig": one.seal, "package.asice": one.package}
+    files = {"document.xml": one.document, "org.sig": one.seal, PACKAGE: one.package}
     signatures = []
     for at, (role, person, cms) in enumerate(one.signatures, 1):
         name = f"{at:02}-{role if _PLAIN.fullmatch(role) else 'signer'}.sig"
@@ -81,7 +85,7 @@ def _metadata(one: ExportedPaper, files: Mapping[str, bytes]) -> dict[str, Any]:
         "set": str(one.set_id),
         "replaces": str(one.replaces) if one.replaces else None,
         "seal": "org.sig",
-        "package": "package.asice",
+        "package": PACKAGE,
         "sha256": {name: hashlib.sha256(data).hexdigest() for name, data in sorted(files.items())},
     }
 
@@ -119,6 +123,15 @@ def _place(folder: Path, target: Path, files: Mapping[str, bytes]) -> None:
         _sync_folder(folder)
     finally:
         shutil.rmtree(draft, ignore_errors=True)
+
+
+def _renew(folder: Path, target: Path, one: ExportedPaper) -> None:
+    """The package first: between the two a reader sees a digest that is of the earlier one, and reads again."""
+    for name in (PACKAGE, METADATA):
+        draft = folder / f".{uuid4().hex}.draft"
+        _write(draft, _files(one)[name])
+        draft.replace(target / name)
+    _sync_folder(target)
 
 
 def _index(folder: Path, one: ExportedPaper) -> None:

@@ -73,6 +73,18 @@ def test_written_again_it_is_the_same_and_once_in_the_index(tmp_path: Path) -> N
     assert [row["document"] for row in lines(tmp_path)] == [str(one.document_id), str(other.document_id)]
 
 
+def test_a_renewed_package_takes_the_old_ones_place_and_nothing_else_changes(tmp_path: Path) -> None:
+    one = paper()
+    target = export(tmp_path, one)
+    before = {file.name: file.read_bytes() for file in target.iterdir()}
+    export(tmp_path, dataclasses.replace(one, package=b"renewed"))
+    after = {file.name: file.read_bytes() for file in target.iterdir()}
+    assert {name for name in after if after[name] != before[name]} == {"package.asice", "metadata.json"}
+    told = json.loads(after["metadata.json"])
+    assert told["sha256"]["package.asice"] == hashlib.sha256(b"renewed").hexdigest()
+    assert len(lines(tmp_path)) == 1
+
+
 def test_many_workers_at_once_lose_no_line_and_double_none(tmp_path: Path) -> None:
     papers = [paper() for _ in range(12)] * 3
     with ThreadPoolExecutor(6) as pool:
