@@ -16,10 +16,12 @@ import tempfile
 import time
 from collections import Counter
 from pathlib import Path
+from uuid import UUID
 
 from consilium import clock, sealing
 from consilium import commands as c
 from consilium.model import FilingStatus
+from tests.fast_clock import FastClock
 from tests.filed import copies
 from tests.web import test_lying_registry as lying
 from tests.web.conftest import settings_in
@@ -43,13 +45,13 @@ async def measured(folder: Path, count: int, seed: int) -> int:
     """One whole run in this folder."""
     async with pair(settings_in(folder / "var"), folder, mode=f"plan:{seed}") as both:
 
-        def prepared() -> list:
+        def prepared() -> list[UUID]:
             protocol = both.world.signed(*lying.ALL)
             sealing.seal_protocol(both.world.parts, {"protocol": str(protocol.id)})
             return [protocol.id, *copies(both.world, both.world.protocol(protocol.id), count - 1)]
 
         filed = await asyncio.to_thread(prepared)
-        fast = lying.FastClock(folder / "clock")
+        fast = FastClock(folder / "clock")
         clock.now = fast.now
         one = lying.Run(both, fast, folder / "clock")
         began, at = time.monotonic(), clock.now()
