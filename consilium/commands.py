@@ -604,6 +604,16 @@ class WriteProtocol(Command):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RewriteSection(Command):
+    """One section of the draft in other words, once nobody sits in the room any more; `before` is what was seen (PR-05)."""
+
+    protocol: UUID
+    section: Literal["reasons", "course", "state", "decision"]
+    before: Digest
+    text: Text
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FreezeProtocol(Command):
     """One rendering, byte-exact from then on (PR-06). Chair or secretary.
 
@@ -912,6 +922,7 @@ WIRE: dict[str, type[Command]] = {
     "dissent.write": WriteDissent,
     "dissent.withdraw": WithdrawDissent,
     "protocol.write": WriteProtocol,
+    "protocol.rewrite": RewriteSection,
     "protocol.freeze": FreezeProtocol,
     "readiness.begin": BeginReadinessTest,
     "readiness.answer": AnswerReadinessTest,

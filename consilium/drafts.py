@@ -83,6 +83,17 @@ def _clients(update: bytes) -> int:
     return MAX_UPDATE
 
 
+def rewritten(updates: Iterable[bytes], name: str, text: str) -> bytes:
+    """The update that makes a section say this and nothing else."""
+    document = _applied(updates)
+    known = document.get_state()
+    section = _text(document, name)
+    with document.transaction():
+        section.clear()
+        section.insert(0, text)
+    return document.get_update(known)
+
+
 def merged(updates: Iterable[bytes]) -> bytes:
     """One update that says what all of them say: the state a newcomer starts from."""
     return _applied(updates).get_update()

@@ -22,7 +22,7 @@ from consilium.documents.facts import ProtocolFacts
 from consilium.documents.required import missing_for_edition
 from consilium.documents.validate import require_complete
 from consilium.documents.wording import local
-from consilium.errors import Invalid, NotFound
+from consilium.errors import Conflict, Invalid, NotFound
 from consilium.events import DraftWritten, Event
 from consilium.handlers import filing, turns
 from consilium.handlers.asker import Table, person_of, tidied
@@ -82,6 +82,25 @@ def write(context: Context, command: c.WriteProtocol) -> dict[str, Any]:
     number = context.tx.append_draft(protocol.id, update, editor.person_id)
     record(context, protocol, [DraftWritten(update=number)])
     return {"update": number}
+
+
+def rewrite(context: Context, command: c.RewriteSection) -> dict[str, Any]:
+    """A correction after the meeting: refused when the words are no longer those the person saw."""
+    person = person_of(context)
+    protocol, consilium, _ = seen_protocol(context, command.protocol, person)
+    editor = rules.require_editor(consilium, person.id)
+    rules.require_drafting(protocol)
+    rules.require_room_closed(consilium)
+    updates = [update for _, update in context.tx.draft_updates(protocol.id)]
+    now = drafts.texts(updates)[command.section]
+    if hashlib.sha256(now.encode()).hexdigest() != command.before:
+        raise Conflict("stale_revision", field=command.section, current=now)
+    text = tidied(command.text, "text")
+    update = drafts.rewritten(updates, command.section, text)
+    drafts.check(updates, update)
+    number = context.tx.append_draft(protocol.id, update, editor.person_id)
+    record(context, protocol, [DraftWritten(update=number)])
+    return {"update": number, "digest": hashlib.sha256(text.encode()).hexdigest()}
 
 
 def freeze(context: Context, command: c.FreezeProtocol) -> dict[str, Any]:
@@ -217,6 +236,7 @@ def record(context: Context, protocol: Protocol, happened: Sequence[Event]) -> N
 
 HANDLERS: Table = {
     c.WriteProtocol: write,
+    c.RewriteSection: rewrite,
     c.FreezeProtocol: freeze,
     c.ReopenProtocol: reopen,
     **filing.HANDLERS,

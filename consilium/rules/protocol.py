@@ -17,6 +17,7 @@ from consilium.model import (
     AgendaItem,
     Case,
     Consilium,
+    ConsiliumStatus,
     Dissent,
     DissentPaper,
     Paper,
@@ -151,6 +152,12 @@ def start(
         created_at=at,
     )
     return protocol, [ProtocolDrafted(item=item.id, case=case.id, number=number)]
+
+
+def require_room_closed(consilium: Consilium) -> None:
+    """While the meeting goes on, the text is written in its room, where everybody sees it."""
+    if consilium.status is not ConsiliumStatus.CLOSED:
+        raise Conflict("wrong_step", status=str(consilium.status))
 
 
 def require_drafting(protocol: Protocol) -> None:

@@ -530,3 +530,43 @@ def test_a_patient_without_papers_is_helped_where_no_guide_of_the_state_is_publi
         case.patient, case.severity_code, case.card_code, case.payment_code = bare, "", "", ""
     world.do("secretary", c.FreezeProtocol(protocol=protocol.id))
     assert "Неизвестный".encode() in world.protocol(protocol.id).document
+
+
+def closed(world: World) -> Protocol:
+    protocol = world.decided(*ALL)
+    world.do("chair", c.CloseConsilium(consilium=protocol.consilium_id))
+    return protocol
+
+
+def rewriting(world: World, protocol: Protocol, text: str, section: str = "course") -> c.RewriteSection:
+    before = hashlib.sha256(sections(world, protocol)[section].encode()).hexdigest()
+    return c.RewriteSection(protocol=protocol.id, section=section, before=before, text=text)  # type: ignore[arg-type]  # one of the four names
+
+
+def test_after_the_meeting_a_section_is_corrected_by_who_may_write_and_journaled(world: World):
+    protocol = closed(world)
+    others = {name: text for name, text in sections(world, protocol).items() if name != "course"}
+    assert world.refusal("member1", rewriting(world, protocol, "x")).code == "not_your_role"
+    world.do("secretary", rewriting(world, protocol, "Исправлено: болен с июня."))
+    found = sections(world, protocol)
+    assert found.pop("course") == "Исправлено: болен с июня."
+    assert found == others
+    assert world.journal("protocol", protocol.id)[-1] == "DraftWritten"
+    world.do("secretary", c.FreezeProtocol(protocol=protocol.id))
+    assert "болен с июня".encode() in world.protocol(protocol.id).document
+
+
+def test_words_somebody_else_changed_meanwhile_are_not_overwritten(world: World):
+    protocol = closed(world)
+    seen = rewriting(world, protocol, "Второй текст")
+    world.do("chair", rewriting(world, protocol, "Первый текст"))
+    refused = world.refusal("secretary", seen)
+    assert (refused.code, refused.details["current"]) == ("stale_revision", "Первый текст")
+
+
+def test_while_the_meeting_goes_on_the_text_is_written_in_its_room(world: World):
+    protocol = world.decided(*ALL)
+    assert world.refusal("chair", rewriting(world, protocol, "x")).code == "wrong_step"
+    frozen = world.frozen(*ALL)
+    world.do("chair", c.CloseConsilium(consilium=frozen.consilium_id))
+    assert world.refusal("chair", rewriting(world, frozen, "x")).code == "draft_frozen"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import Any
 from uuid import UUID
 
@@ -52,7 +53,15 @@ async def document_of(request: web.Request, view: dict[str, Any]) -> Markup:
 
 def _draft(t: Texts, view: dict[str, Any]) -> list[dict[str, str]]:
     sections: dict[str, str] = view["draft"] or {}
-    return [{"title": t(f"protocol.section.{key}"), "text": text} for key, text in sections.items()]
+    return [
+        {
+            "key": key,
+            "title": t(f"protocol.section.{key}"),
+            "text": text,
+            "digest": hashlib.sha256(text.encode()).hexdigest(),
+        }
+        for key, text in sections.items()
+    ]
 
 
 def _next(t: Texts, view: dict[str, Any]) -> str:
