@@ -22,6 +22,7 @@ async function run(source: HTMLElement, name: string, fields: Fields): Promise<v
   try {
     const result = await send(name, fields, id);
     ids.delete(source);
+    taken(source, result);
     await follow(source, result);
   } catch (error) {
     if (told(error).code !== "offline") ids.delete(source);
@@ -29,6 +30,14 @@ async function run(source: HTMLElement, name: string, fields: Fields): Promise<v
   } finally {
     for (const one of [source, busy]) one?.removeAttribute("aria-busy");
   }
+}
+
+/** `data-takes` names the result's field a hidden input carries from now on; whoever listens learns that it is done. */
+function taken(source: HTMLElement, result: Fields): void {
+  for (const one of source.querySelectorAll<HTMLInputElement>("input[data-takes]")) {
+    one.value = String(result[one.dataset.takes ?? ""] ?? one.value);
+  }
+  source.dispatchEvent(new CustomEvent("done", { bubbles: true }));
 }
 
 /** `data-next`: an address with places for the result's fields, `refresh`, or (default) the page anew. */

@@ -11,5 +11,6 @@ if (place?.dataset.protocol) {
   const checking = new Checking(place.dataset.protocol);
   render(<Findings checking={checking} />, place);
   void checking.now();
+  document.addEventListener("done", () => checking.soon());
   if (draft) new MutationObserver(() => checking.soon()).observe(draft, { childList: true, subtree: true, characterData: true });
 }
