@@ -69,6 +69,7 @@ def looks(settings: Settings) -> Iterator[Look]:
     if settings.redis_url:
         yield _redis(settings.redis_url)
     yield _openssl()
+    yield _gost(settings)
     yield _kept("official", lambda: _official(settings))
     yield _kept("timestamps", lambda: _timestamps(settings))
     yield _kept("seals", lambda: _seals(settings))
@@ -185,6 +186,26 @@ def _openssl() -> Look:
             "missing: no second judge of packages; apt install -y openssl",
         )
     return Look("openssl", "ok", found, found)
+
+
+def _gost(settings: Settings) -> Look:
+    """Whether GOST signatures can be checked: needed by ru-ukep/1, without use to a demonstration on P-256."""
+    from consilium.seal import gost
+    from consilium.seal.errors import SignatureRefused
+    from consilium.seal.policy import POLICIES
+
+    try:
+        found = gost.version()
+    except SignatureRefused as refused:
+        needed = bool(POLICIES[settings.signature_policy].gost_bits)
+        remedy = "apt install -y libengine-gost-openssl"
+        return Look(
+            "gost",
+            "bad" if needed else "warning",
+            f"{refused.message('ru')} {remedy}",
+            f"{refused.message('en')} {remedy}",
+        )
+    return Look("gost", "ok", found, found)
 
 
 def _official(settings: Settings) -> Look:

@@ -87,9 +87,12 @@ def certificate_of(der: bytes) -> Certificate:
     try:
         if len(der) > LARGEST:
             raise SignatureRefused("BAD_CERTIFICATE")
+        found = _read(der)
+        if found.serial <= 0:
+            raise SignatureRefused("BAD_CERTIFICATE")  # RFC 5280 4.1.2.2; `cryptography` merely warns of it
         # A second reader, of another make: what the two do not agree to read is no certificate.
         x509.load_der_x509_certificate(der)
-        return _read(der)
+        return found
     except SignatureRefused as refused:
         if refused.code == "WEAK_KEY":
             raise

@@ -51,13 +51,18 @@ def verdict(shop: Workshop, signature: bytes, trust: TrustStore | None = None) -
 
 
 def codes_of(
-    shop: Workshop, original: bytes, change: Callable[[bytes, random.Random], bytes], count: int
+    shop: Workshop,
+    original: bytes,
+    change: Callable[[bytes, random.Random], bytes],
+    count: int,
+    trust: TrustStore,
 ) -> Counter[str]:
-    chance, honest = random.Random(f"20261123 {shop.kind}"), verdict(shop, original)
+    chance, honest = random.Random(f"20261123 {shop.kind}"), verdict(shop, original, trust)
+    assert honest.startswith("OK")
     found: Counter[str] = Counter()
     for _ in range(count):
         changed = change(original, chance)
-        said = verdict(shop, changed)
+        said = verdict(shop, changed, trust)
         assert said == honest or not said.startswith("OK"), changed.hex()
         found[said.split()[0]] += 1
     return found
@@ -66,6 +71,7 @@ def codes_of(
 def judge_files(shop: Workshop, count: int) -> None:
     """Files as a desktop program makes them, a timestamp inside, so that the damage may fall there too."""
     tsa = Tsa.make(AT)
+    trust = shop.office.trust.joined(tsa.trust)
     stamped = shop.bent(
         unsigned=lambda value: der.tlv(
             0xA1,
@@ -74,7 +80,7 @@ def judge_files(shop: Workshop, count: int) -> None:
     )
     for original in (shop.bent(), stamped):
         for change in (mutant, rebuilt):
-            found = codes_of(shop, original, change, count)
+            found = codes_of(shop, original, change, count, trust)
             assert "CHECK_FAILED" not in found
             assert "TST_CHECK_FAILED" not in found
             assert len(found) > 5
