@@ -8,6 +8,7 @@ import time
 
 async def test_a_loop_that_hangs_writes_what_it_hangs_on(hall, monkeypatch, capfd, caplog):
     """F14. The stacks come from a thread that needs neither the loop nor the interpreter's lock."""
+    caplog.set_level("ERROR")  # a command line run in this process before may have quietened everything
     monkeypatch.setattr("signaling.server.STALLED", 0.3)
     await hall.restart()
     await asyncio.sleep(0)
