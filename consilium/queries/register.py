@@ -13,6 +13,7 @@ from uuid import UUID
 import msgspec
 import sqlalchemy as sa
 
+from consilium.documents.record import PersonName
 from consilium.model import Body, Consilium, Paper, Person, Protocol, ResolutionStatus, SignatureStatus
 from consilium.queries.shown import moment
 from consilium.rules.protocol import standing_dissents
@@ -139,13 +140,10 @@ def _decision(consilium: Consilium, protocol: Protocol) -> str:
 
 def _members(reader: Reader, consilium: Consilium) -> str:
     seats = sorted(consilium.seats, key=lambda one: one.order)
-    shown = [reader.person(one.person_id) for one in seats if one.role != "observer"]
-    return ", ".join(_short(one) for one in shown)
-
-
-def _short(one: Person) -> str:
-    initials = [f"{part[0]}." for part in (one.given, one.patronymic) if part]
-    return " ".join([one.surname, *initials])
+    shown = (reader.person(one.person_id) for one in seats if one.role != "observer")
+    return ", ".join(
+        PersonName(surname=one.surname, given=one.given, patronymic=one.patronymic).short() for one in shown
+    )
 
 
 def _remark(reader: Reader, protocol: Protocol) -> str:
