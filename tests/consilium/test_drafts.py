@@ -39,10 +39,10 @@ def test_what_is_no_update_is_refused(update):
 
 @pytest.mark.parametrize("update", ["80808071", "ffffffff0f", "ffffffffffffffff7f", "05010203"])
 def test_an_update_that_asks_for_more_room_than_it_fills_is_refused_at_once(update):
-    began = time.monotonic()
+    began = time.thread_time()
     with pytest.raises(Invalid):
         drafts.check([FIRST], bytes.fromhex(update))
-    assert time.monotonic() - began < 0.1
+    assert time.thread_time() - began < 0.5, "seconds of this thread's processor time"
 
 
 def test_an_update_that_changes_nothing_is_refused():
