@@ -80,7 +80,7 @@ CODES: dict[str, str] = {
     "already_extracted": "An extract of this protocol stands; annul it to make another.",
     "extract_stands": "An extract was taken from it: that is annulled first.",
     "duplicate": "It exists already.",
-    "pdf_unavailable": "The printed copy cannot be made here: Pango or a font is not installed.",
+    "pdf_unavailable": "The printed copy cannot be made here: the font DejaVu Sans is not installed.",
     "media_unavailable": "The media relay cannot be reached now.",
     "media_full": "Every media relay is at its capacity.",
     "media_refused": "The media relay refused; details.reason is its code.",

@@ -40,6 +40,7 @@ def compiler() -> str | None:
     return services.program("gcc") if Path("/usr/include/openssl/evp.h").exists() else None
 
 
+FONT = "/usr/share/fonts/truetype/dejavu/DejaVuSans.ttf"
 JARS = tuple(
     f"/usr/share/java/{name}.jar" for name in ("bcpkix", "preflight", "javax.activation", "jaxb-api")
 )
@@ -55,8 +56,8 @@ PARTS: dict[str, tuple[Callable[[], object], str]] = {
     "needs_gost": (lambda: library("gost.so"), "apt install libengine-gost-openssl"),
     "needs_softhsm": (lambda: services.program("softhsm2-util"), "apt install softhsm2"),
     "needs_pdf": (
-        lambda: library("libpangoft2-1.0.so.0") and services.program("pdftotext"),
-        "apt install libpango-1.0-0 libpangoft2-1.0-0 libharfbuzz-subset0 fonts-dejavu-core poppler-utils",
+        lambda: preflight.present(FONT) and services.program("pdftotext"),
+        "apt install fonts-dejavu-core poppler-utils",
     ),
     "needs_java": (
         lambda: services.program("java") if all(map(preflight.present, JARS)) else None,

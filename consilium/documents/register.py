@@ -11,14 +11,15 @@ from collections.abc import Sequence
 
 import xlsxwriter
 
-from consilium.documents.pdf import write_pdf
-from consilium.documents.templating import template
+from consilium.documents.pdf import columns, fitting, write_pdf
 
 __all__ = ["to_csv", "to_pdf", "to_xlsx"]
 
 Row = Sequence[str]
 WIDEST = 48
 LONGEST = 32_767
+# Letters that fit across the printed page.
+PRINTED = 180
 # What a spreadsheet would take for a formula when it opens a text file.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
@@ -80,6 +81,15 @@ def _plain(value: str) -> str:
 
 
 def to_pdf(title: str, subtitle: str, headings: Row, rows: Sequence[Row]) -> bytes:
-    """PDF/A-2a on landscape A4. Raises Unavailable("pdf_unavailable") as `pdf.write_pdf`."""
-    html = template("register.html.j2").render(title=title, subtitle=subtitle, headings=headings, rows=rows)
-    return write_pdf(html)
+    """PDF/A-1a on landscape A4. Raises Unavailable("pdf_unavailable") as `pdf.write_pdf`."""
+    widths = columns(headings, rows, PRINTED)
+    return write_pdf(
+        "register.typ",
+        {
+            "title": title,
+            "subtitle": subtitle,
+            "head": headings,
+            "widths": widths,
+            "rows": [[fitting(cell, width) for cell, width in zip(row, widths, strict=True)] for row in rows],
+        },
+    )

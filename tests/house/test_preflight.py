@@ -10,8 +10,7 @@ from tests.conftest import ROOT
 
 (VIDEO,) = [loss for loss in preflight.OPTIONAL if "video" in loss]
 (COPY,) = [loss for loss in preflight.OPTIONAL if "PDF" in loss]
-LIBRARIES = ("libpango-1.0.so.0", "libpangoft2-1.0.so.0", "libharfbuzz-subset.so.0", "gost.so")
-COMPLETE = ("node", "npm", "openssl", "gcc", "evp.h", "Python.h", "DejaVuSans.ttf", *LIBRARIES)
+COMPLETE = ("node", "npm", "openssl", "gcc", "evp.h", "Python.h", "DejaVuSans.ttf", "gost.so")
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ import pytest
 
 from consilium.documents import cda
 from consilium.documents.pdf import Sheet, Stamp, render_pdf
+from consilium.documents.register import to_pdf
 from consilium.errors import Invalid
 from tests.consilium.documents import protocols
 
@@ -38,12 +39,16 @@ def sheet(**other: object) -> Sheet:
     return replace(Sheet(stamps=stamps, check_url=CHECK, made_at=NOW), **other)
 
 
+def with_course(words: str) -> object:
+    return replace(protocols.facts().sections, course=words)
+
+
 def asked(tmp_path, program: str, pdf: bytes, *arguments: str) -> str:
     """What a foreign program says of the file; a failure of the program fails the test."""
     path = tmp_path / "copy.pdf"
     path.write_bytes(pdf)
     command = [program, str(path), *arguments]
-    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    return subprocess.run(command, check=True, capture_output=True, text=True, errors="replace").stdout
 
 
 @pytest.fixture(scope="module")
@@ -84,10 +89,10 @@ def test_the_same_document_gives_the_same_bytes_and_another_one_others(copy):
 
 
 def test_words_of_the_document_are_words_and_never_markup(tmp_path):
-    sections = replace(protocols.facts().sections, course='<img src="file:///etc/passwd"> <b>& "кавычки"')
+    sections = with_course('<img src="file:///etc/passwd"> <b>& "кавычки" #sys.inputs *x* $y$')
     pdf = render_pdf(cda.render(replace(protocols.facts(), sections=sections)), sheet())
     text = " ".join(asked(tmp_path, "pdftotext", pdf, "-").split())
-    assert '<img src="file:///etc/passwd"> <b>& "кавычки"' in text
+    assert '<img src="file:///etc/passwd"> <b>& "кавычки" #sys.inputs *x* $y$' in text
     assert "root:" not in text
 
 
@@ -95,6 +100,38 @@ def test_an_annulled_document_says_so_before_its_first_word(tmp_path):
     pdf = render_pdf(cda.render(protocols.facts()), sheet(flag="Документ аннулирован 24.11.2026, акт № 3."))
     text = asked(tmp_path, "pdftotext", pdf, "-")
     assert text.index("Документ аннулирован") < text.index("Версия")
+
+
+def test_letters_that_no_font_has_leave_a_gap_and_not_no_copy(tmp_path):
+    """U+E000 is nobody's letter; PDF/A-1a forbids what cannot be shown, so the file is a 1b."""
+    pdf = to_pdf("Журнал", "НМИЦ", ["Вопрос"], [["До \ue000 после"]])
+    assert re.search(r"conformance[=>]\W*B\W", asked(tmp_path, "pdfinfo", pdf, "-meta"))
+    text = asked(tmp_path, "pdftotext", pdf, "-")
+    assert "До" in text
+    assert "после" in text
+
+
+def test_a_word_without_an_end_stays_on_the_page(tmp_path):
+    pdf = render_pdf(cda.render(replace(protocols.facts(), sections=with_course("Щ" * 400))), sheet())
+    page = ("-x", "0", "-y", "0", "-W", "595", "-H", "842")
+    assert asked(tmp_path, "pdftotext", pdf, *page, "-").count("Щ") == 400
+
+
+def test_headings_lists_and_tables_are_tagged_as_what_they_are(copy, tmp_path):
+    told = asked(tmp_path, "pdfinfo", copy, "-struct").splitlines()
+    tags = [line.split()[0].rstrip(":") for line in told if line.strip()]
+    assert {"H1", "H2", "P", "L", "Lbl", "LBody", "Table", "TR", "TH", "TD", "Figure"} <= set(tags)
+    assert tags.count("H1") == 1
+
+
+def test_an_annulled_document_says_so_on_every_page(tmp_path):
+    flag = "Документ аннулирован 24.11.2026, акт № 3."
+    pdf = render_pdf(
+        cda.render(replace(protocols.facts(), sections=with_course("Болен. " * 2000))), sheet(flag=flag)
+    )
+    pages = asked(tmp_path, "pdftotext", pdf, "-").split("\f")[:-1]
+    assert len(pages) > 2
+    assert all(flag in page for page in pages)
 
 
 def test_what_is_no_document_is_refused():
