@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+from collections.abc import AsyncIterator
 from datetime import timedelta
 from uuid import uuid4
+
+import pytest
+from aiohttp import StreamReader
 
 from consilium import clock
 from consilium.filing import wire
@@ -59,3 +64,34 @@ async def test_an_answer_about_a_document_of_nobody_is_refused(visit: Visit, web
     assert tampered.status == 403
     huge = await stranger.http.post("/registry/callback", data=b"x" * (wire.MAX_CALLBACK_BYTES + 1))
     assert (await huge.json())["error"]["code"] == "invalid_message"
+
+
+async def test_a_message_that_the_network_cut_in_two_is_one_message(
+    visit: Visit, web_settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A signature covers the whole body: the first segment alone looks forged."""
+    arrived, read = asyncio.Event(), StreamReader.read
+
+    async def watched(reader: StreamReader, n: int = -1) -> bytes:
+        chunk = await read(reader, n)
+        arrived.set()
+        return chunk
+
+    monkeypatch.setattr(StreamReader, "read", watched)
+    stranger = await visit()
+    message = {
+        "localUid": str(uuid4()),
+        "relatesToMessage": "m",
+        "status": "error",
+        "errors": [{"code": "X"}],
+    }
+    body = json.dumps(message).encode()
+    headers = wire.sign(secret(web_settings), "callback", "", body, clock.now())
+
+    async def segments() -> AsyncIterator[bytes]:
+        yield body[:20]
+        await arrived.wait()
+        yield body[20:]
+
+    answer = await stranger.http.post("/registry/callback", data=segments(), headers=dict(headers))
+    assert (answer.status, (await answer.json())["error"]["code"]) == (404, "not_found")

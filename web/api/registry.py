@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import datetime
 from uuid import UUID
 
 from aiohttp import web
 
 from consilium import clock, registering
-from consilium.errors import Forbidden, Invalid, NotFound
+from consilium.errors import Forbidden, Invalid, NotFound, Unavailable
 from consilium.filing import callback as proof
 from consilium.filing import soap, wire
 from consilium.filing.messages import Answer, DocumentFile, GetDocumentFile, RegisterDocumentResult
@@ -19,6 +20,7 @@ from consilium.queries import protocols
 from web.api.documents import frozen
 from web.site import identifier, site
 
+SLOWEST = 30.0
 # A forged, stale or unsigned message is told nothing more than that.
 MALFORMED = frozenset({"wire_malformed", "wire_too_large"})
 
@@ -26,7 +28,7 @@ MALFORMED = frozenset({"wire_malformed", "wire_too_large"})
 async def callback(request: web.Request) -> web.StreamResponse:
     """A number or coded errors. The same answer twice, late or out of order does no harm."""
     parts = site(request)
-    body = await request.content.read(wire.MAX_CALLBACK_BYTES + 1)
+    body = await _body(request)
     try:
         result = proof.parse_callback(body, request.headers, _proof(request), clock.now())
     except WireError as error:
@@ -49,7 +51,7 @@ async def document(request: web.Request) -> web.StreamResponse:
 async def soap_message(request: web.Request) -> web.StreamResponse:
     """РЭМД's own dialect: getDocumentFile and sendRegisterDocumentResult, one message in and one out."""
     proof_, shapes = _proof(request), _shapes(request)
-    body = await request.content.read(wire.MAX_CALLBACK_BYTES + 1)
+    body = await _body(request)
     at = clock.now()
     try:
         envelope = soap.read(body, shapes, wire.MAX_CALLBACK_BYTES)
@@ -78,6 +80,21 @@ async def _answered(
     result = proof.result_of(soap.decode(envelope, "sendRegisterDocumentResult", RegisterDocumentResult))
     await parts.pool.call(registering.registry_answered, parts.service, result)
     return "sendRegisterDocumentResultResponse", Answer("success")
+
+
+async def _body(request: web.Request) -> bytes:
+    """All of it, or one byte more than a message may have: a network cuts a message where it likes."""
+    body = bytearray()
+    try:
+        async with asyncio.timeout(SLOWEST):
+            while left := wire.MAX_CALLBACK_BYTES + 1 - len(body):
+                chunk = await request.content.read(left)
+                if not chunk:
+                    break
+                body += chunk
+    except TimeoutError:
+        raise Unavailable("unknown") from None
+    return bytes(body)
 
 
 def _fault(shapes: Profile, reason: str, status: int) -> web.Response:
