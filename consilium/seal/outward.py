@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 
 from consilium.seal.errors import AuthoritySilent
 
-__all__ = ["Allowed", "ask"]
+__all__ = ["Allowed", "Deadline", "ask"]
 
 log = logging.getLogger(__name__)
 
@@ -99,7 +99,7 @@ def ask(
     with closing(connection):
         try:
             connection.sock = socket.create_connection((address, port), CONNECT_SECONDS)
-            with _Deadline(connection.sock, seconds or TOTAL_SECONDS) as deadline:
+            with Deadline(connection.sock, seconds or TOTAL_SECONDS) as deadline:
                 if parts.scheme == "https":
                     connection.sock = _secured(connection.sock, host)
                 connection.request("POST" if body is not None else "GET", path or "/", body, headers)
@@ -110,7 +110,7 @@ def ask(
             raise AuthoritySilent("OUT_SILENT", url=url[:200]) from error
 
 
-class _Deadline:
+class Deadline:
     """Cuts the connection when its time is over: a peer that drips bytes never trips a timeout of its own."""
 
     def __init__(self, sock: socket.socket, seconds: float) -> None:
@@ -136,7 +136,7 @@ class _Deadline:
         self._sock.close()
 
 
-def _answer(response: http.client.HTTPResponse, url: str, limit: int, deadline: _Deadline) -> bytes:
+def _answer(response: http.client.HTTPResponse, url: str, limit: int, deadline: Deadline) -> bytes:
     if 300 <= response.status < 400:
         raise AuthoritySilent("OUT_REDIRECT", url=url[:200])
     if response.status != http.client.OK:

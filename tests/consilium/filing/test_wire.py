@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime, timedelta
@@ -374,3 +375,49 @@ async def test_a_registration_carries_everything_but_the_document(registry: Ask,
     assert sent.personal_signatures[0].signature.data == one.personal_signatures[0].data
     assert sent.patient.snils == "11223344595"
     assert b"ClinicalDocument" not in body
+
+
+# A peer that takes its time
+
+HEAD = b"HTTP/1.1 200 OK\r\nContent-Length: 8000\r\n\r\n"
+
+
+@pytest.mark.parametrize("at_once", [b"HTTP/1.1 200 O", b"HTTP/1.1 200 OK\r\nX-Padding: ", HEAD])
+async def test_a_byte_now_and_then_holds_nobody_longer_than_the_whole_time(
+    one: Filing, at_once: bytes
+) -> None:
+    """Not between two chunks alone: in the status line, in a header, and inside a body of a told length."""
+    given_up = asyncio.Event()
+
+    async def drip(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(at_once)
+        with contextlib.suppress(ConnectionError):
+            while not given_up.is_set():
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(given_up.wait(), 0.3)
+                writer.write(b"x")
+                await writer.drain()
+        writer.close()
+
+    async with await asyncio.start_server(drip, "127.0.0.1", 0) as server:
+        base = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        limits = {"read_timeout": 1, "total_timeout": 1.5}
+        slow = Plain(LineSettings(base_url=base, proof=PROOF, allowed_bases=(base,), **limits))
+        try:
+            with pytest.raises(RegistryUnavailable):
+                await asyncio.wait_for(asyncio.to_thread(slow.register, one), 20)
+        finally:
+            given_up.set()
+
+
+async def test_an_answer_that_was_cut_off_is_no_answer(one: Filing) -> None:
+    async def cut(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(HEAD + b'{"messageId":"m"}')
+        writer.close()
+
+    async with await asyncio.start_server(cut, "127.0.0.1", 0) as server:
+        base = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        short = Plain(LineSettings(base_url=base, proof=PROOF, allowed_bases=(base,)))
+        with pytest.raises(RegistryUnavailable):
+            await asyncio.to_thread(short.register, one)
