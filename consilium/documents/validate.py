@@ -147,16 +147,15 @@ def check_xml(data: bytes) -> None:
     xml_processing_instruction, xml_character, xml_malformed, xml_xinclude, xml_schema_location, xml_too_deep,
     xml_too_many_nodes.
     """
-    if len(data) > MAX_XML_BYTES:
-        raise Invalid("too_large", limit=MAX_XML_BYTES)
-    _check_raw(data)
-    _walk(data)
+    parse_xml(data)
 
 
 def parse_xml(data: bytes) -> etree._Element:
     """The root of checked XML; raises as `check_xml`."""
-    check_xml(data)
-    return etree.fromstring(data, _parser())
+    if len(data) > MAX_XML_BYTES:
+        raise Invalid("too_large", limit=MAX_XML_BYTES)
+    _check_raw(data)
+    return _walked(data)
 
 
 def _check_raw(data: bytes) -> None:
@@ -178,11 +177,7 @@ def _check_raw(data: bytes) -> None:
         raise _refuse("xml_character")
 
 
-def _parser() -> etree.XMLParser:
-    return etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False)
-
-
-def _walk(data: bytes) -> None:
+def _walked(data: bytes) -> etree._Element:
     depth = nodes = 0
     try:
         events = etree.iterparse(
@@ -205,6 +200,8 @@ def _walk(data: bytes) -> None:
                 raise _refuse("xml_too_many_nodes")
     except etree.XMLSyntaxError:
         raise _refuse("xml_malformed") from None
+    root: etree._Element = events.root
+    return root
 
 
 def _check_content(element: etree._Element) -> None:

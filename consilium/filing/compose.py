@@ -32,7 +32,11 @@ def registry_kind(document: bytes) -> str | None:
 
     Raises Invalid when the bytes are no checked XML.
     """
-    found = edition_of(_attribute(parse_xml(document), "templateId", "root"))
+    return _kind(parse_xml(document))
+
+
+def _kind(root: etree._Element) -> str | None:
+    found = edition_of(_attribute(root, "templateId", "root"))
     return found.registry_kind if found else None
 
 
@@ -54,10 +58,10 @@ def compose(
     the annulled version whose place this one takes; not every guide has a place for it in the document itself.
     Raises FilingError: not_filed (a kind that is not registered), signer_not_in_document.
     """
-    kind = registry_kind(document)
+    root = parse_xml(document)
+    kind = _kind(root)
     if kind is None:
         raise FilingError("Documents of this kind are not registered.", "not_filed")
-    root = parse_xml(document)
     digest = hashlib.sha256(document).hexdigest()
     organisation = _attribute(root, "custodian/assignedCustodian/representedCustodianOrganization/id", "root")
     signers = {person_id: _signer(root, person_id) for person_id in signatures}

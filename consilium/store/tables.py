@@ -242,7 +242,9 @@ protocols = _table(
     _unique("uq_protocols_registry_number", "registry_number", where="registry_number <> ''"),
     sa.Index("ix_protocols_consilium_id", "consilium_id"),
     sa.Index("ix_protocols_case_id", "case_id"),
+    _unique("uq_protocols_document", "document_id"),
     sa.Index("ix_protocols_parent_id", "parent_id"),
+    sa.Index("ix_protocols_filing", "filing", "organisation_id"),
 )
 signatures = _table(
     "signatures",

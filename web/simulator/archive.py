@@ -228,7 +228,7 @@ class Archive:
         with self._lock:
             rows = self._base.execute(
                 "SELECT * FROM registration WHERE (status = 'received' OR owed > 0) AND next_try <= ?"
-                " ORDER BY serial LIMIT 50",
+                " ORDER BY next_try, serial LIMIT 50",
                 (at,),
             ).fetchall()
         return [_entry(row) for row in rows]

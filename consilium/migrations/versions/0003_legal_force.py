@@ -195,6 +195,8 @@ def _papers():
         )
         batch_op.create_index("uq_protocols_replaces", ["replaces_id"], unique=True)
         batch_op.create_index("ix_protocols_parent_id", ["parent_id"], unique=False)
+        batch_op.create_index("uq_protocols_document", ["document_id"], unique=True)
+        batch_op.create_index("ix_protocols_filing", ["filing", "organisation_id"], unique=False)
 
 
 def _number_in_series():
@@ -229,6 +231,8 @@ def _no_papers():
     op.execute("UPDATE protocols SET annulled_by = NULL")
     op.execute("DELETE FROM protocols WHERE paper <> 'protocol' OR replaces_id IS NOT NULL")
     with op.batch_alter_table("protocols", schema=None) as batch_op:
+        batch_op.drop_index("ix_protocols_filing")
+        batch_op.drop_index("uq_protocols_document")
         batch_op.drop_index("ix_protocols_parent_id")
         batch_op.drop_index("uq_protocols_replaces")
         batch_op.drop_index("uq_protocols_annulment", sqlite_where=STANDING, postgresql_where=STANDING)
