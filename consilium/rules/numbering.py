@@ -10,14 +10,20 @@ from __future__ import annotations
 from datetime import datetime
 
 from consilium.model import Consilium, Paper
+from consilium.rules.turns import ZONE
+
+
+def _year(at: datetime) -> int:
+    """Of the day that stands on the paper: the new year begins at midnight here, not in Greenwich."""
+    return at.astimezone(ZONE).year
 
 
 def series(paper: Paper, consilium: Consilium, at: datetime) -> str:
     """The series a paper of this consilium is numbered in: its commission's, otherwise its organisation's."""
     keeper = consilium.body_id or consilium.organisation_id
-    return f"{paper}:{keeper}:{at.year}"
+    return f"{paper}:{keeper}:{_year(at)}"
 
 
 def number(at: datetime, count: int) -> str:
     """`2026-00042`."""
-    return f"{at.year}-{count:05}"
+    return f"{_year(at)}-{count:05}"

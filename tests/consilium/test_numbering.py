@@ -1,6 +1,7 @@
 """Numbers of papers: continuous per body and year, whatever is refused and whoever comes at once. Both databases."""
 
 import threading
+from datetime import UTC, datetime
 
 import sqlalchemy as sa
 
@@ -25,6 +26,18 @@ def numbers(world: World, series: str) -> list[int]:
 def series(world: World, body: bool = False) -> str:
     keeper = world.body() if body else demo.ORGANISATIONS["nmic"].id
     return f"protocol:{keeper}:{world.now.year}"
+
+
+def test_the_year_of_a_number_is_that_of_the_day_on_the_paper(shared: World):
+    """The journal of a year (180н) is read by its days: in Moscow three hours of 31 December are another year's."""
+    consilium = shared.planned()
+    for moment, year in (
+        (datetime(2026, 12, 31, 20, 59, 59, tzinfo=UTC), 2026),
+        (datetime(2026, 12, 31, 21, 0, tzinfo=UTC), 2027),
+        (datetime(2027, 1, 1, 0, 0, tzinfo=UTC), 2027),
+    ):
+        assert numbering.series(Paper.PROTOCOL, consilium, moment).endswith(f":{year}")
+        assert numbering.number(moment, 1) == f"{year}-00001"
 
 
 def test_a_refused_decision_takes_no_number(world: World):
