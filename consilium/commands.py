@@ -761,8 +761,15 @@ class MakeExtract(Command):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class MakeReferral(Command):
+    """The paper of a sent request (kind 57), by the doctor who asks; frozen at once, he signs it."""
+
+    request: UUID
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AnnulProtocol(Command):
-    """By the chair: an act of its own, signed and sealed; with its seal the paper stops to count (SG-15)."""
+    """By the chair, a referral by its doctor: an act of its own; with its seal the paper stops to count (SG-15)."""
 
     protocol: UUID
     reason: Reason
@@ -777,7 +784,7 @@ class ReplaceProtocol(Command):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WithdrawPaper(Command):
-    """An extract or an act is given up before its seal; its number stays in the journal."""
+    """An extract, a referral or an act is given up before its seal; its number stays in the journal."""
 
     protocol: UUID
     reason: Reason
@@ -937,6 +944,7 @@ WIRE: dict[str, type[Command]] = {
     "protocol.replace_signer": ReplaceSigner,
     "dissent.release": ReleaseDissent,
     "protocol.extract": MakeExtract,
+    "referral.make": MakeReferral,
     "protocol.annul": AnnulProtocol,
     "protocol.replace": ReplaceProtocol,
     "protocol.withdraw": WithdrawPaper,

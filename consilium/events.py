@@ -708,6 +708,16 @@ class ExtractMade(ProtocolEvent):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ReferralMade(ProtocolEvent):
+    """The referral of a sent request, frozen at once."""
+
+    case: UUID
+    number: str
+    version: int
+    by: UUID
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AnnulmentMade(ProtocolEvent):
     """The act that annuls a sealed paper, frozen at once; it takes effect with its seal (SG-15)."""
 
@@ -874,6 +884,7 @@ EVENTS: dict[str, type[Event]] = {
         ProtocolSealed,
         ArchiveRenewed,
         ExtractMade,
+        ReferralMade,
         AnnulmentMade,
         PaperWithdrawn,
         ProtocolAnnulled,

@@ -62,7 +62,7 @@ def opinions(protocol: Protocol) -> tuple[DissentFile, ...]:
 
 
 def audit(reader: Reader, protocol: Protocol) -> bytes:
-    """The journal up to the last signature: protocol, consilium and case, a JSON line a row, in its order.
+    """The journal up to the last signature: protocol, consilium (if any) and case, a JSON line a row, in its order.
 
     A withheld payload leaves its digest, so that every chain can still be recomputed.
     """
@@ -70,7 +70,7 @@ def audit(reader: Reader, protocol: Protocol) -> bytes:
     done = sa.select(sa.func.max(table.position)).where(
         table.stream_id == protocol.id, table.name == SigningCompleted.__name__
     )
-    streams = [protocol.id, protocol.consilium_id, protocol.case_id]
+    streams = [one for one in (protocol.id, protocol.consilium_id, protocol.case_id) if one]
     query = (
         sa.select(journal)
         .where(table.stream_id.in_(streams), table.position <= done.scalar_subquery())

@@ -19,13 +19,14 @@ from uuid import UUID
 from consilium import events, snapshot
 from consilium.clock import now
 from consilium.errors import NotFound
-from consilium.model import Admission, Seat
+from consilium.model import Admission, Case, Seat
 from consilium.rules import access
 from consilium.service import Service
 from signaling.calls import Calls
 from signaling.session import Connection, Room, Sessions
 
 if TYPE_CHECKING:
+    from consilium.store import Reader
     from consilium.store.journal import Entry
 
 log = logging.getLogger(__name__)
@@ -246,21 +247,26 @@ class Broadcast:
         with self._store.read() as reader:
             match kind:
                 case "case":
-                    case = reader.case(stream_id)
-                    receiver = {case.receiver_id} if case.receiver_id and case.sent_at else set()
-                    people: set[UUID] = set()
-                    if case.consilium_id:
-                        people = {seat.person_id for seat in reader.consilium(case.consilium_id).seats}
-                    return people, {case.sender_id} | receiver
+                    return _concerned_by_case(reader, reader.case(stream_id))
                 case "consilium":
                     consilium = reader.consilium(stream_id)
                     return {seat.person_id for seat in consilium.seats}, {consilium.organiser_id}
                 case "protocol":
                     protocol = reader.protocol(stream_id)
+                    if protocol.consilium_id is None:
+                        return _concerned_by_case(reader, reader.case(protocol.case_id))
                     seats = reader.consilium(protocol.consilium_id).seats
                     return {seat.person_id for seat in seats}, {protocol.organisation_id}
                 case _:
                     return set(), set()
+
+
+def _concerned_by_case(reader: Reader, case: Case) -> tuple[set[UUID], set[UUID]]:
+    receiver = {case.receiver_id} if case.receiver_id and case.sent_at else set()
+    people: set[UUID] = set()
+    if case.consilium_id:
+        people = {seat.person_id for seat in reader.consilium(case.consilium_id).seats}
+    return people, {case.sender_id} | receiver
 
 
 def _wake(loop: asyncio.AbstractEventLoop, event: asyncio.Event) -> None:

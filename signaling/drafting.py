@@ -61,6 +61,8 @@ class Drafting:
     def _state(self, protocol_id: UUID, connection: Connection) -> dict[str, Any]:
         with self._store.read() as reader:
             protocol = reader.protocol(protocol_id)
+            if protocol.consilium_id is None:
+                raise NotFound
             seat = access.seat_of(reader.consilium(protocol.consilium_id), connection.actor.person_id)
             if seat.admission is not Admission.ADMITTED:
                 raise NotFound

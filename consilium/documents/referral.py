@@ -131,6 +131,7 @@ def _destination(form: Form, to: Destination) -> Group:
     facts = form.facts
     rows = [
         ("Номер направления", facts.number),
+        ("Взамен документа", str(facts.replaces) if facts.replaces else ""),
         ("Номер случая", facts.case_number),
         ("Направившая организация", facts.organisation.name),
         ("Направлен в", to.organisation.name),

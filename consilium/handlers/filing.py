@@ -185,6 +185,9 @@ def _happened(before: FilingState, after: FilingState, command: c.RecordFiling) 
 
 
 def _registered(context: Context, protocol: Protocol, case: Case) -> None:
+    # A referral's number, and that of the act about one, say nothing of the decision.
+    if protocol.consilium_id is None:
+        return
     annulled = protocol.annulled_at is not None
     if protocol.filing is FilingStatus.REGISTERED and not annulled and case.status is CaseStatus.SEALED:
         case.status = CaseStatus.REGISTERED

@@ -1,4 +1,4 @@
-"""Papers made from a sealed protocol: look up, let the rules decide, render, journal (SG-15, PR-08).
+"""Papers frozen at birth, and what annuls them: look up, let the rules decide, render, journal (SG-15, PR-08).
 
 Locks are taken as everywhere: Case, Consilium, then the older paper before what was made from it.
 """
@@ -21,13 +21,21 @@ from consilium.errors import NotFound
 from consilium.events import CaseDecisionAnnulled, CaseSealed
 from consilium.handlers import turns
 from consilium.handlers.asker import Table, person_of, tidied
-from consilium.handlers.protocol import item_of, numbered, record, require_for_edition, seen_protocol
+from consilium.handlers.protocol import (
+    item_of,
+    numbered,
+    record,
+    require_for_edition,
+    seen_protocol,
+    sitting_of,
+)
 from consilium.handlers.requests import record as record_case
-from consilium.model import Case, CaseStatus, Consilium, Paper, Protocol, Seat
+from consilium.model import Case, CaseStatus, Consilium, Paper, Person, Protocol
 from consilium.queries.papers import annulled_extract, made_from, successor_of
 from consilium.queries.protocol_facts import protocol_facts
-from consilium.rules import codes, papers
+from consilium.rules import codes, numbering, papers, referrals
 from consilium.rules import protocol as rules
+from consilium.rules.papers import Signer
 
 if TYPE_CHECKING:
     from consilium.context import Context
@@ -53,8 +61,8 @@ def make_extract(context: Context, command: c.MakeExtract) -> dict[str, Any]:
     made.addressee = tidied(command.addressee, "addressee")
     document_id = uuid4()
     document = _extracted(context, made, document_id, protocol, consilium, case)
-    signing = papers.extract_signers(consilium, item_of(consilium, protocol), context.at)
-    return _frozen(context, made, consilium, document_id, document, signing, person.id)
+    signing = papers.seated(papers.extract_signers(consilium, item_of(consilium, protocol), context.at))
+    return frozen(context, made, consilium, document_id, document, signing, person.id)
 
 
 def _extracted(
@@ -95,20 +103,35 @@ def _extracted(
 def annul(context: Context, command: c.AnnulProtocol) -> dict[str, Any]:
     """The act is there at once, frozen and waiting for its signatures; the paper counts until its seal."""
     person = person_of(context)
-    protocol, consilium, case = seen_protocol(context, command.protocol, person)
-    seat = rules.require_chair(consilium, person.id)
+    protocol, consilium, case = seen_paper(context, command.protocol, person)
+    signing = _act_signers(context, protocol, consilium, case, person)
     reason = tidied(command.reason, "reason")
     papers.require_annullable(protocol, made_from(context.tx, protocol.id), reason)
-    act = papers.born(Paper.ANNULMENT, protocol, *numbered(context, Paper.ANNULMENT, consilium), context.at)
+    numbers = (
+        numbered(context, Paper.ANNULMENT, consilium)
+        if consilium
+        else numbered_for(context, Paper.ANNULMENT, protocol.organisation_id)
+    )
+    act = papers.born(Paper.ANNULMENT, protocol, *numbers, context.at)
     act.reason = reason
-    signing = papers.act_signers(consilium, item_of(consilium, protocol), seat, context.at)
     document_id = uuid4()
     document = render_annulment(_act(context, act, document_id, protocol, case, signing))
-    return _frozen(context, act, consilium, document_id, document, signing, person.id)
+    return frozen(context, act, consilium, document_id, document, signing, person.id)
+
+
+def _act_signers(
+    context: Context, protocol: Protocol, consilium: Consilium | None, case: Case, person: Person
+) -> list[Signer]:
+    """Those who answer for what is annulled, the asker first. Raises NotFound, Forbidden for anybody else."""
+    if consilium is None:
+        referrals.require_doctor(case, person)
+        return [referrals.signer(person)]
+    seat = rules.require_chair(consilium, person.id)
+    return papers.seated(papers.act_signers(consilium, item_of(consilium, protocol), seat, context.at))
 
 
 def _act(
-    context: Context, act: Protocol, document_id: UUID, protocol: Protocol, case: Case, signing: list[Seat]
+    context: Context, act: Protocol, document_id: UUID, protocol: Protocol, case: Case, signing: list[Signer]
 ) -> Annulment:
     organisation = context.tx.organisation(protocol.organisation_id)
     assert protocol.sealed_at is not None
@@ -131,37 +154,64 @@ def _act(
             registry_number=protocol.registry_number,
         ),
         reason=act.reason,
-        signers=tuple(_signer(context, seat) for seat in signing),
+        signers=tuple(_signer(context, one) for one in signing),
     )
 
 
-def _signer(context: Context, seat: Seat) -> ActSigner:
-    person = context.tx.person(seat.person_id)
-    role = codes.SIGNER_ROLES[seat.role]
+def _signer(context: Context, signer: Signer) -> ActSigner:
+    person = context.tx.person(signer.person_id)
+    role = codes.SIGNER_ROLES[signer.role]
     return ActSigner(
         person_id=str(person.id),
         name=person.full_name,
-        post=seat.position,
+        post=signer.position,
         snils=person.snils,
         role=role.code,
         role_name=role.ru,
     )
 
 
-def _frozen(
+# --- common ---------------------------------------------------------------------------------------
+
+
+def seen_paper(
+    context: Context, protocol_id: UUID, person: Person
+) -> tuple[Protocol, Consilium | None, Case]:
+    """As `protocol.seen_protocol`, a referral or the act about one too: these have no consilium."""
+    peeked = context.tx.peek(Protocol, protocol_id)
+    if peeked.consilium_id is not None:
+        return seen_protocol(context, protocol_id, person)
+    case = context.tx.peek(Case, peeked.case_id)
+    came_to = context.tx.peek(Consilium, case.consilium_id) if case.consilium_id else None
+    if not referrals.sees(peeked, case, person, came_to):
+        raise NotFound
+    return context.tx.protocol(protocol_id), None, case
+
+
+def numbered_for(context: Context, paper: Paper, organisation_id: UUID) -> tuple[str, str]:
+    """(series, number) of the next paper of an organisation that belongs to no consilium."""
+    series = numbering.series_of(paper, organisation_id, context.at)
+    return series, numbering.number(context.at, context.tx.next_number(series))
+
+
+def frozen(
     context: Context,
     made: Protocol,
-    consilium: Consilium,
+    consilium: Consilium | None,
     document_id: UUID,
     document: bytes,
-    signing: list[Seat],
+    signing: list[Signer],
     by: UUID,
 ) -> dict[str, Any]:
+    """The paper with its only bytes, waiting for those who sign it."""
     digest = hashlib.sha256(document).hexdigest()
     happened = papers.freeze(made, document_id, document, digest, signing, by, context.at)
     context.tx.add(made)
     record(context, made, happened)
-    turns.arrange(context, made, consilium)
+    if consilium is None:
+        turns.arrange_alone(context, made, referrals.SIGNING_DAYS)
+    else:
+        turns.arrange(context, made, consilium)
     return {
         "protocol": str(made.id),
         "number": made.number,
@@ -172,10 +222,13 @@ def _frozen(
 
 
 def withdraw(context: Context, command: c.WithdrawPaper) -> dict[str, Any]:
-    """Chair or secretary give up what is not sealed yet."""
+    """Chair or secretary, of a referral its doctor, give up what is not sealed yet."""
     person = person_of(context)
-    made, consilium, _ = seen_protocol(context, command.protocol, person)
-    rules.require_editor(consilium, person.id)
+    made, consilium, case = seen_paper(context, command.protocol, person)
+    if consilium is None:
+        referrals.require_doctor(case, person)
+    else:
+        rules.require_editor(consilium, person.id)
     reason = tidied(command.reason, "reason")
     record(context, made, papers.withdraw(made, person.id, reason, context.at))
     return {"status": str(made.status), "number": made.number}
@@ -187,7 +240,8 @@ def withdraw(context: Context, command: c.WithdrawPaper) -> dict[str, Any]:
 def replace(context: Context, command: c.ReplaceProtocol) -> dict[str, Any]:
     """A draft with the annulled protocol's words, to be corrected and signed by everybody anew."""
     person = person_of(context)
-    consilium = context.tx.consilium(context.tx.peek(Protocol, command.protocol).consilium_id)
+    peeked = context.tx.peek(Protocol, command.protocol)
+    consilium = context.tx.consilium(sitting_of(peeked))
     protocol, _, _ = seen_protocol(context, command.protocol, person, consilium)
     rules.require_editor(consilium, person.id)
     papers.require_replaceable(protocol, successor_of(context.tx, protocol.id))
@@ -216,7 +270,7 @@ def locked(context: Context, protocol_id: UUID) -> tuple[Protocol, Case]:
 
 
 def sealed(context: Context, protocol: Protocol, case: Case) -> None:
-    """A protocol seals its case, an act annuls what it names; an extract changes nothing else."""
+    """A protocol seals its case, an act annuls what it names; extract and referral change nothing else."""
     if protocol.paper is Paper.PROTOCOL:
         case.status = CaseStatus.SEALED
         case.revision += 1
@@ -233,6 +287,8 @@ def _annulled(context: Context, act: Protocol, case: Case) -> None:
     if not happened:
         return
     record(context, parent, happened)
+    if parent.paper is Paper.REFERRAL:
+        return
     # Without its protocol the decision waits to be written down again; without its extract, to be filed.
     case.status = CaseStatus.DECIDED if parent.paper is Paper.PROTOCOL else CaseStatus.SEALED
     case.revision += 1

@@ -106,7 +106,7 @@ def rewrite(context: Context, command: c.RewriteSection) -> dict[str, Any]:
 def freeze(context: Context, command: c.FreezeProtocol) -> dict[str, Any]:
     """One rendering, byte-exact from then on (PR-06). The consilium is held too: no opinion slips in."""
     person = person_of(context)
-    consilium = context.tx.consilium(context.tx.peek(Protocol, command.protocol).consilium_id)
+    consilium = context.tx.consilium(sitting_of(context.tx.peek(Protocol, command.protocol)))
     protocol, _, case = seen_protocol(context, command.protocol, person, consilium)
     rules.require_editor(consilium, person.id)
     rules.require_drafting(protocol)
@@ -208,9 +208,12 @@ def reopen(context: Context, command: c.ReopenProtocol) -> dict[str, Any]:
 def seen_protocol(
     context: Context, protocol_id: UUID, person: Person, consilium: Consilium | None = None
 ) -> tuple[Protocol, Consilium, Case]:
-    """The locked protocol with its consilium and case, or NotFound for whom it does not exist."""
+    """The locked protocol with its consilium and case, or NotFound for whom it does not exist.
+
+    A case's own paper (a referral) is none of these: `papers.seen_paper`.
+    """
     peeked = context.tx.peek(Protocol, protocol_id)
-    consilium = consilium or context.tx.peek(Consilium, peeked.consilium_id)
+    consilium = consilium or context.tx.peek(Consilium, sitting_of(peeked))
     case = context.tx.peek(Case, peeked.case_id)
     if not rules.sees_protocol(consilium, item_of(consilium, peeked), case, person):
         raise NotFound
@@ -221,8 +224,15 @@ def fallen(happened: Sequence[Event]) -> int:
     return sum(getattr(one, "fallen", 0) for one in happened)
 
 
+def sitting_of(protocol: Protocol) -> UUID:
+    """The consilium it belongs to. Raises NotFound for a case's own paper."""
+    if protocol.consilium_id is None:
+        raise NotFound
+    return protocol.consilium_id
+
+
 def item_of(consilium: Consilium, protocol: Protocol) -> AgendaItem:
-    item = consilium.item(protocol.item_id)
+    item = consilium.item(protocol.item_id) if protocol.item_id else None
     if item is None:
         raise NotFound(what="item")
     return item

@@ -187,7 +187,7 @@ def der_of(cms: str) -> bytes:
 def decline(context: Context, command: c.DeclineSignature) -> dict[str, Any]:
     """Back to drafting; the answer and the journal say how many signatures fell (SG-08)."""
     person = person_of(context)
-    protocol, _, _ = seen_protocol(context, command.protocol, person)
+    protocol, _, _ = papers.seen_paper(context, command.protocol, person)
     happened = rules.decline(protocol, person.id, tidied(command.reason, "reason"), context.at)
     record(context, protocol, happened)
     return {"version": protocol.version, "fallen": fallen(happened)}
@@ -282,9 +282,10 @@ def _require_this_version(protocol: Protocol, package_name: str) -> None:
 def _to_sign(context: Context, protocol_id: UUID, person: Person) -> Protocol:
     """As `seen_protocol`; a seat that may not read it knows of the consilium and learns that it does not sign."""
     peeked = context.tx.peek(Protocol, protocol_id)
-    if context.tx.peek(Consilium, peeked.consilium_id).seat_of(person.id) is not None:
+    consilium = context.tx.peek(Consilium, peeked.consilium_id) if peeked.consilium_id else None
+    if consilium is not None and consilium.seat_of(person.id) is not None:
         return context.tx.protocol(protocol_id)
-    protocol, _, _ = seen_protocol(context, protocol_id, person)
+    protocol, _, _ = papers.seen_paper(context, protocol_id, person)
     return protocol
 
 

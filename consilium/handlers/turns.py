@@ -24,6 +24,12 @@ def arrange(context: Context, protocol: Protocol, consilium: Consilium, order: s
     open_turns(context, protocol)
 
 
+def arrange_alone(context: Context, protocol: Protocol, days: int) -> None:
+    """The same where one person signs: the case's own doctor."""
+    protocol.signing_days = days
+    open_turns(context, protocol)
+
+
 def open_turns(context: Context, protocol: Protocol) -> None:
     """After every signature, release and replacement: whoever's turn has come gets his time."""
     fresh, happened = turns.open_turns(protocol, context.at)

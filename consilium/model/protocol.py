@@ -1,4 +1,4 @@
-"""The protocol of an agenda item and the papers made from it: draft, frozen bytes, signatures, seal, filing."""
+"""The protocol of an agenda item, the papers made from it, and the referral of a request: from draft to filing."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ class Paper(StrEnum):
     PROTOCOL = "protocol"
     EXTRACT = "extract"  # of a commission's protocol, for one patient
     ANNULMENT = "annulment"  # the act by which a sealed paper stops to count
+    REFERRAL = "referral"  # of a sent request: its doctor's own paper, without any consilium
 
 
 class ProtocolStatus(StrEnum):
@@ -46,12 +47,13 @@ class Signature:
 
     `step`: rows of a lower step are signed first (SG-03). `due_at` stands from the moment the turn has come;
     `reminders` counts the notices since. `provider`: what made the signature, as the signer's page says.
-    `stand_in`: the seat that takes the place of a released signer (SG-09).
+    `stand_in`: the seat that takes the place of a released signer (SG-09). `seat_id` is None where the paper belongs
+    to no consilium.
     """
 
     id: UUID
     version: int
-    seat_id: UUID
+    seat_id: UUID | None
     person_id: UUID
     role: str
     order: int
@@ -98,6 +100,8 @@ class DissentPaper:
 class Protocol:
     """The aggregate. `document` are the frozen bytes of `version`; never re-serialised (PR-06).
 
+    A referral, and an act about one, belongs to a case alone: `consilium_id` and `item_id` are None.
+
     `series` and `number` are its place in the continuous numbering of the body and year (PR-08). `parent_id`:
     the paper an extract or an annulment speaks of. `replaces_id`: the annulled paper whose place this one
     takes, with the same `set_id` and a higher version. `annulled_by`: the sealed act. `reason`: why an act
@@ -109,8 +113,8 @@ class Protocol:
     id: UUID
     set_id: UUID
     number: str
-    consilium_id: UUID
-    item_id: UUID
+    consilium_id: UUID | None
+    item_id: UUID | None
     case_id: UUID
     organisation_id: UUID
     status: ProtocolStatus

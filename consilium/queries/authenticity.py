@@ -31,7 +31,7 @@ def authenticity(reader: Reader, document_id: UUID) -> dict[str, Any]:
     return {
         "document": str(document_id),
         "paper": str(protocol.paper),
-        "kind": reader.consilium(protocol.consilium_id).kind,
+        "kind": reader.consilium(protocol.consilium_id).kind if protocol.consilium_id else "",
         "number": protocol.number,
         "version": protocol.version,
         "organisation": reader.organisation(protocol.organisation_id).name,

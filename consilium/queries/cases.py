@@ -9,7 +9,7 @@ from uuid import UUID
 import sqlalchemy as sa
 
 from consilium.model import Case, CaseStatus, Consilium, Person
-from consilium.queries.papers import state
+from consilium.queries.papers import referral_card, state
 from consilium.queries.shown import case_line, moment, names_of, organisation_names
 from consilium.rules import protocol, request
 from consilium.store import Entry, Reader
@@ -120,6 +120,7 @@ def request_page(reader: Reader, person: Person, case_id: UUID, at: datetime) ->
         "consent_missing": request.consent_missing(case),
         "consilium": _consilium_line(consilium),
         "protocols": _readable(reader, case, consilium, person),
+        "referral": referral_card(reader, person, case),
         "documents": [
             {
                 "id": str(one.id),
@@ -217,17 +218,25 @@ def _consilium_line(consilium: Consilium | None) -> dict[str, Any] | None:
 def _readable(
     reader: Reader, case: Case, consilium: Consilium | None, person: Person
 ) -> list[dict[str, Any]]:
-    """The case's papers for those who may read them."""
-    agenda = consilium.agenda if consilium else []
-    item = next((one for one in agenda if one.case_id == case.id), None)
-    if consilium is None or item is None or not protocol.sees_protocol(consilium, item, case, person):
-        return []
-    return _protocols(reader, case)
+    """The case's papers for those who may read them: the referral for who sees the case, the rest by the seat."""
+    reads = False
+    if consilium is not None:
+        item = next((one for one in consilium.agenda if one.case_id == case.id), None)
+        reads = item is not None and protocol.sees_protocol(consilium, item, case, person)
+    return [one for one in _protocols(reader, case) if reads or one["of_case"]]
 
 
 def _protocols(reader: Reader, case: Case) -> list[dict[str, Any]]:
     table = protocols.c
-    columns = (table.id, table.paper, table.number, table.status, table.annulled_at, table.waits_for)
+    columns = (
+        table.id,
+        table.paper,
+        table.number,
+        table.status,
+        table.annulled_at,
+        table.waits_for,
+        table.consilium_id,
+    )
     query = sa.select(*columns).where(table.case_id == case.id).order_by(table.created_at, table.id)
     return [
         {
@@ -236,6 +245,7 @@ def _protocols(reader: Reader, case: Case) -> list[dict[str, Any]]:
             "number": row.number,
             "status": str(row.status),
             "state": state(str(row.status), row.annulled_at, row.waits_for),
+            "of_case": row.consilium_id is None,
         }
         for row in reader.connection.execute(query)
     ]

@@ -107,6 +107,8 @@ def _drafts(reader: Reader, person: Person) -> list[Protocol]:
 
 
 def _edits(reader: Reader, protocol: Protocol, person: Person) -> bool:
+    if protocol.consilium_id is None:
+        return False
     consilium = reader.consilium(protocol.consilium_id)
     seat = consilium.seat_of(person.id)
     return seat is not None and may_edit(consilium, seat)

@@ -10,9 +10,9 @@ from uuid import UUID
 import sqlalchemy as sa
 
 from consilium.errors import ConsiliumError
-from consilium.model import Consilium, Paper, Person, Protocol, ProtocolStatus
+from consilium.model import Case, Consilium, Paper, Person, Protocol, ProtocolStatus
 from consilium.queries.shown import moment
-from consilium.rules import papers
+from consilium.rules import papers, referrals
 from consilium.rules import protocol as rules
 from consilium.store import Reader
 from consilium.store.tables import protocols
@@ -22,6 +22,12 @@ def made_from(reader: Reader, protocol_id: UUID) -> list[Protocol]:
     """Extracts and acts about a paper, in the order they were made."""
     found = reader.all(Protocol, protocols.c.parent_id == protocol_id)
     return sorted(found, key=lambda one: one.created_at)
+
+
+def referrals_of(reader: Reader, case_id: UUID) -> list[Protocol]:
+    """Every referral that was ever made of a case, oldest first."""
+    mine = (protocols.c.case_id == case_id, protocols.c.paper == str(Paper.REFERRAL))
+    return sorted(reader.all(Protocol, *mine), key=lambda one: one.created_at)
 
 
 def successor_of(reader: Reader, protocol_id: UUID) -> Protocol | None:
@@ -41,8 +47,12 @@ def annulled_extract(reader: Reader, protocol: Protocol) -> Protocol | None:
     return None
 
 
-def rights(reader: Reader, protocol: Protocol, consilium: Consilium, person: Person) -> list[str]:
+def rights(
+    reader: Reader, protocol: Protocol, consilium: Consilium | None, case: Case, person: Person
+) -> list[str]:
     """Subset of extract, annul, replace, withdraw: what the commands of the same names would not refuse now."""
+    if consilium is None:
+        return _doctors_rights(reader, protocol, case, person)
     seat = consilium.seat_of(person.id)
     if seat is None or not rules.may_edit(consilium, seat):
         return []
@@ -57,12 +67,54 @@ def rights(reader: Reader, protocol: Protocol, consilium: Consilium, person: Per
     return [name for name, require in granted.items() if _passes(require)]
 
 
+def _doctors_rights(reader: Reader, protocol: Protocol, case: Case, person: Person) -> list[str]:
+    """Over a referral and the act about one: its doctor's alone."""
+    if not _passes(lambda: referrals.require_doctor(case, person)):
+        return []
+    granted: dict[str, Callable[[], object]] = {
+        "withdraw": lambda: papers.require_withdrawable(protocol),
+        "annul": lambda: papers.require_annullable(protocol, made_from(reader, protocol.id), "?"),
+    }
+    return [name for name, require in granted.items() if _passes(require)]
+
+
 def _passes(require: Callable[[], object]) -> bool:
     try:
         require()
     except ConsiliumError:
         return False
     return True
+
+
+def referral_card(reader: Reader, person: Person, case: Case) -> dict[str, Any] | None:
+    """{may, paper}: whether this person may make the referral now, and the newest one; None before the sending.
+
+    `paper`: {id, number, version, state, made_at, sealed_at, mine, filing, registry_number, package}; `mine`: it waits
+    for this person's signature.
+    """
+    made = referrals_of(reader, case.id)
+    if case.sent_at is None and not made:
+        return None
+    return {
+        "may": _passes(lambda: referrals.require_referable(case, person, made)),
+        "paper": _referral_line(made[-1], person) if made else None,
+    }
+
+
+def _referral_line(paper: Protocol, person: Person) -> dict[str, Any]:
+    signing = paper.status is ProtocolStatus.SIGNING
+    return {
+        "id": str(paper.id),
+        "number": paper.number,
+        "version": paper.version,
+        "state": state_of(paper),
+        "made_at": moment(paper.created_at),
+        "sealed_at": moment(paper.sealed_at),
+        "mine": signing and any(one.person_id == person.id for one in paper.current_signatures()),
+        "filing": str(paper.filing),
+        "registry_number": paper.registry_number,
+        "package": bool(paper.package_name),
+    }
 
 
 def state_of(protocol: Protocol) -> str:
@@ -78,7 +130,17 @@ def state(status: str, annulled_at: datetime | None, waits_for: str = "") -> str
 
 
 def papers_of(reader: Reader, item_id: UUID) -> list[dict[str, Any]]:
-    """Every paper of one agenda item from the first draft on, in time: what a timeline shows.
+    """Every paper of one agenda item from the first draft on, in time: what a timeline shows (`_lines`)."""
+    return _lines(reader, protocols.c.item_id == item_id)
+
+
+def referral_papers_of(reader: Reader, case_id: UUID) -> list[dict[str, Any]]:
+    """The referrals of a case and the acts about them, as `papers_of`."""
+    return _lines(reader, protocols.c.case_id == case_id, protocols.c.consilium_id.is_(None))
+
+
+def _lines(reader: Reader, *where: sa.ColumnElement[bool]) -> list[dict[str, Any]]:
+    """Papers in time.
 
     Lines are {id, paper, number, version, status, state, made_at, sealed_at, annulled_at, parent, replaces, replaced_by,
     annulled_by, reason, filing, registry_number}; ids are those of `protocols`.
@@ -102,7 +164,7 @@ def papers_of(reader: Reader, item_id: UUID) -> list[dict[str, Any]]:
         table.filing,
         table.registry_number,
     )
-    query = sa.select(*columns).where(table.item_id == item_id).order_by(table.created_at, table.id)
+    query = sa.select(*columns).where(*where).order_by(table.created_at, table.id)
     rows = reader.connection.execute(query).all()
     heirs = {row.replaces_id: row.id for row in rows if row.replaces_id}
     return [

@@ -10,6 +10,7 @@ from uuid import UUID
 from consilium import drafts
 from consilium.documents.conformance import Report
 from consilium.documents.preview import preview
+from consilium.errors import NotFound
 from consilium.model import Person, ProtocolStatus
 from consilium.queries.protocol_facts import protocol_facts
 from consilium.queries.protocols import seen_protocol
@@ -42,6 +43,8 @@ def checked(parts: Parts, protocol_id: UUID, at: datetime) -> Checked:
     """
     with parts.store.read(at) as reader:
         protocol = reader.protocol(protocol_id)
+        if protocol.consilium_id is None:
+            raise NotFound
         consilium, case = reader.consilium(protocol.consilium_id), reader.case(protocol.case_id)
         updates = reader.draft_updates(protocol_id)
         facts = None

@@ -24,12 +24,12 @@ from consilium.model import (
     Signature,
     SignatureStatus,
 )
-from consilium.queries.papers import papers_of, rights, state_of
+from consilium.queries.papers import papers_of, referral_papers_of, rights, state_of
 from consilium.queries.protocol_facts import protocol_facts
 from consilium.queries.shown import moment, names_of
 from consilium.queries.turns import place_line, turn_line
 from consilium.rules import protocol as rules
-from consilium.rules import signing, turns
+from consilium.rules import referrals, signing, turns
 from consilium.seal.errors import SignatureRefused
 from consilium.seal.names import ExpectedSigner
 from consilium.seal.reasons import REASONS, sentence
@@ -44,10 +44,24 @@ if TYPE_CHECKING:
 def seen_protocol(
     reader: Reader, person: Person, protocol_id: UUID
 ) -> tuple[Protocol, Consilium, AgendaItem, Case]:
-    """Raises NotFound for whom it does not exist."""
+    """A consilium's paper. Raises NotFound for whom it does not exist, and for a case's own."""
+    protocol, consilium, item, case = seen_paper(reader, person, protocol_id)
+    if consilium is None or item is None:
+        raise NotFound
+    return protocol, consilium, item, case
+
+
+def seen_paper(
+    reader: Reader, person: Person, protocol_id: UUID
+) -> tuple[Protocol, Consilium | None, AgendaItem | None, Case]:
+    """Any paper; a referral, and the act about one, has neither consilium nor item. Raises NotFound."""
     protocol = reader.protocol(protocol_id)
-    consilium = reader.consilium(protocol.consilium_id)
     case = reader.case(protocol.case_id)
+    if protocol.consilium_id is None or protocol.item_id is None:
+        if not referrals.sees(protocol, case, person, reader.find(Consilium, case.consilium_id)):
+            raise NotFound
+        return protocol, None, None, case
+    consilium = reader.consilium(protocol.consilium_id)
     item = consilium.item(protocol.item_id)
     if item is None or not rules.sees_protocol(consilium, item, case, person):
         raise NotFound
@@ -65,7 +79,7 @@ def protocol_by_document(reader: Reader, document_id: UUID) -> Protocol:
 
 def frozen_document(reader: Reader, person: Person, protocol_id: UUID) -> bytes:
     """The frozen bytes as they are signed. Raises NotFound while there are none."""
-    protocol, _, _, _ = seen_protocol(reader, person, protocol_id)
+    protocol, _, _, _ = seen_paper(reader, person, protocol_id)
     if not protocol.document:
         raise NotFound
     return protocol.document
@@ -81,7 +95,7 @@ def pulled_document(reader: Reader, document_id: UUID) -> tuple[bytes, str]:
 
 def package_of(reader: Reader, person: Person, protocol_id: UUID) -> tuple[str, str]:
     """(file name in `sealing.packages`, sha256 hex) of the sealed package. Raises NotFound."""
-    protocol, _, _, _ = seen_protocol(reader, person, protocol_id)
+    protocol, _, _, _ = seen_paper(reader, person, protocol_id)
     if not protocol.package_name:
         raise NotFound
     return protocol.package_name, protocol.package_digest
@@ -91,13 +105,11 @@ def protocol_page(
     reader: Reader, person: Person, protocol_id: UUID, at: datetime, parts: Parts | None = None
 ) -> dict[str, Any]:
     """Everything the page of one protocol shows. With `parts` every signature is verified anew."""
-    protocol, consilium, item, case = seen_protocol(reader, person, protocol_id)
+    protocol, consilium, item, case = seen_paper(reader, person, protocol_id)
     rows = protocol.current_signatures()
     names = names_of(
         reader, [one.person_id for one in protocol.signatures] + [one.person_id for one in protocol.dissents]
     )
-    seat_of = {seat.id: seat for seat in consilium.seats}
-    body = reader.body(consilium.body_id) if consilium.body_id else None
     return {
         "id": str(protocol.id),
         "number": protocol.number,
@@ -107,7 +119,7 @@ def protocol_page(
         "waits": _waits(protocol, person.language),
         "reason": protocol.withdrawn_reason or protocol.annul_reason or protocol.reason,
         "addressee": protocol.addressee,
-        "papers": papers_of(reader, protocol.item_id),
+        "papers": papers_of(reader, item.id) if item else referral_papers_of(reader, case.id),
         "version": protocol.version,
         "created_at": moment(protocol.created_at),
         "digest": protocol.digest,
@@ -116,14 +128,9 @@ def protocol_page(
         "order": protocol.signing_order,
         "sealed_at": moment(protocol.sealed_at),
         "case": {"id": str(case.id), "number": case.number, "patient": case.patient.full_name},
-        "consilium": {
-            "id": str(consilium.id),
-            "number": consilium.number,
-            "kind": consilium.kind,
-            "status": str(consilium.status),
-        },
-        "item": str(item.id),
-        "can": [*allowed(protocol, consilium, person), *rights(reader, protocol, consilium, person)],
+        "consilium": _consilium_line(consilium),
+        "item": str(item.id) if item else None,
+        "can": [*allowed(protocol, consilium, person), *rights(reader, protocol, consilium, case, person)],
         "next": str(protocol.status)
         if protocol.status is not ProtocolStatus.SEALED
         else f"filing.{protocol.filing}",
@@ -131,11 +138,11 @@ def protocol_page(
             {
                 **_row(one, person, names),
                 "role": one.role,
-                "position": seat_of[one.seat_id].position,
+                "position": _position(reader, consilium, one),
                 "opened_at": moment(one.opened_at),
                 "check": _check(reader, parts, one, protocol.document, person.language, at),
                 **turn_line(protocol, one, names, at),
-                **place_line(protocol, consilium, item, body, one, person, at),
+                **_place(reader, protocol, consilium, item, one, person, at),
             }
             for one in sorted(rows, key=lambda one: one.order)
         ],
@@ -156,6 +163,39 @@ def protocol_page(
     }
 
 
+def _consilium_line(consilium: Consilium | None) -> dict[str, str] | None:
+    if consilium is None:
+        return None
+    return {
+        "id": str(consilium.id),
+        "number": consilium.number,
+        "kind": consilium.kind,
+        "status": str(consilium.status),
+    }
+
+
+def _position(reader: Reader, consilium: Consilium | None, row: Signature) -> str:
+    """The post he sat in; without a consilium, his own."""
+    seat = consilium.seat(row.seat_id) if consilium else None
+    return seat.position if seat else reader.person(row.person_id).position
+
+
+def _place(
+    reader: Reader,
+    protocol: Protocol,
+    consilium: Consilium | None,
+    item: AgendaItem | None,
+    row: Signature,
+    person: Person,
+    at: datetime,
+) -> dict[str, Any]:
+    """As `turns.place_line`; nobody stands in for the doctor of a referral."""
+    if consilium is None or item is None:
+        return {"excuse": False, "stand_ins": [], "stand_in": "", "means": row.provider}
+    body = reader.body(consilium.body_id) if consilium.body_id else None
+    return place_line(protocol, consilium, item, body, row, person, at)
+
+
 def _waits(protocol: Protocol, language: str) -> dict[str, Any] | None:
     """For whom the seal waits, since when, and what he answered last, in words."""
     if not protocol.waits_for:
@@ -171,7 +211,7 @@ def _waits(protocol: Protocol, language: str) -> dict[str, Any] | None:
 
 def protocol_status(reader: Reader, person: Person, protocol_id: UUID) -> dict[str, Any]:
     """Where it stands, without the text: for a page or a script that waits for the registry."""
-    protocol, _, _, _ = seen_protocol(reader, person, protocol_id)
+    protocol, _, _, _ = seen_paper(reader, person, protocol_id)
     return {
         "id": str(protocol.id),
         "number": protocol.number,
@@ -187,10 +227,11 @@ def protocol_status(reader: Reader, person: Person, protocol_id: UUID) -> dict[s
     }
 
 
-def allowed(protocol: Protocol, consilium: Consilium, person: Person) -> list[str]:
+def allowed(protocol: Protocol, consilium: Consilium | None, person: Person) -> list[str]:
     """Subset of sign, decline, edit, freeze, reopen, release, file_again."""
-    seat = consilium.seat_of(person.id)
-    edits = seat is not None and rules.may_edit(consilium, seat)
+    seat = consilium.seat_of(person.id) if consilium else None
+    edits = consilium is not None and seat is not None and rules.may_edit(consilium, seat)
+    leads = consilium is not None and seat is not None and rules.leads(consilium, seat)
     drafting = protocol.status is ProtocolStatus.DRAFTING
     under_way = protocol.status is ProtocolStatus.SIGNING
     mine = signing.awaited_of(protocol, person.id) if under_way else []
@@ -206,7 +247,7 @@ def allowed(protocol: Protocol, consilium: Consilium, person: Person) -> list[st
         "reopen": edits
         and protocol.paper is Paper.PROTOCOL
         and (under_way or protocol.status is ProtocolStatus.SEALING),
-        "release": under_way and seat is not None and edits and rules.leads(consilium, seat),
+        "release": under_way and edits and leads,
         "file_again": registers and protocol.annulled_at is None and protocol.filing in {"rejected", "dead"},
     }
     return [name for name, granted in rights.items() if granted]
@@ -258,9 +299,9 @@ def _check(
     return {"ok": True, "code": "OK", "sentence": sentence("OK", language)}
 
 
-def my_papers(protocol: Protocol, consilium: Consilium, person: Person) -> list[dict[str, Any]]:
+def my_papers(protocol: Protocol, consilium: Consilium | None, person: Person) -> list[dict[str, Any]]:
     """One's own dissenting opinions of this version, with their words."""
-    texts = {one.id: one.text for one in consilium.dissents}
+    texts = {one.id: one.text for one in consilium.dissents} if consilium else {}
     return [
         {
             "id": str(one.dissent_id),

@@ -1,7 +1,7 @@
-"""The referral of a sent request (guide 185): a file for the sender's own system, made anew whenever it is asked for.
+"""The referral of a sent request (guide 185): the bytes its doctor signs, and before that the draft of them.
 
-The same case and the same dictionaries give the same bytes. It is not signed here: the referring doctor's own system
-signs and files it.
+Once the paper is made (`handlers.referrals`) its frozen bytes are all there is. Before, the draft is made anew whenever
+somebody asks: the same case and the same dictionaries give the same bytes.
 """
 
 from __future__ import annotations
@@ -15,9 +15,10 @@ from consilium.documents import facts, referral
 from consilium.documents.conformance import require_conformant
 from consilium.documents.editions import Edition, referral_edition
 from consilium.documents.required import missing_for_edition
+from consilium.documents.terms import Terms
 from consilium.documents.wording import local
 from consilium.errors import Conflict, Invalid
-from consilium.model import Case, Organisation, Person
+from consilium.model import Case, Organisation, Paper, Person, Protocol
 from consilium.queries.case_facts import (
     coded_facts,
     consent_facts,
@@ -26,7 +27,9 @@ from consilium.queries.case_facts import (
     payment_facts,
 )
 from consilium.queries.cases import seen_case
+from consilium.queries.papers import referrals_of
 from consilium.rules import codes
+from consilium.rules.papers import standing
 from consilium.store import Reader
 
 if TYPE_CHECKING:
@@ -39,13 +42,15 @@ SERVICES: dict[str, str] = {
     "consultation": "Телемедицинская консультация врач – врач",
     "commission": "Рассмотрение врачебной комиссией",
 }
+# What a meeting's document asks of its officers is asked of the doctor here.
+DOCTORS = {"author_snils_missing": "doctor_snils_missing"}
 # The payer of a referral is optional: one that the guide would not take is left out.
 PAYER = frozenset({"payment_missing", "policy_missing", "policy_dates_missing"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Made:
-    """A referral and the number of the case in its name."""
+    """A referral: the draft under the case's number, or the paper's frozen bytes under its own."""
 
     content: bytes
     number: str
@@ -54,33 +59,73 @@ class Made:
 def made(parts: Parts, person: Person, case_id: UUID, at: datetime) -> Made:
     """The referral of a case this person may see.
 
-    Raises NotFound, Conflict("wrong_step") before the request is sent, Invalid protocol_incomplete (missing) and
+    The paper's frozen bytes where it stands, else the draft. Raises NotFound, Conflict("wrong_step") before the request is sent, Invalid referral_incomplete (missing) and
     document_refused (findings).
     """
     with parts.store.read(at) as reader:
         case, _ = seen_case(reader, person, case_id)
-        if case.sent_at is None or case.receiver_id is None:
+        paper = standing(referrals_of(reader, case.id), Paper.REFERRAL)
+        if paper is not None:
+            return Made(content=paper.document, number=paper.number)
+        if case.sent_at is None:
             raise Conflict("wrong_step", status=str(case.status))
-        said = _facts(reader, case, case.sent_at)
-        to = referral.Destination(
-            organisation=organisation_facts(reader.organisation(case.receiver_id)),
-            service=facts.Coded(code="", name=SERVICES[case.wants_kind]),
-        )
+        said, to = _facts(reader, case, case.sent_at), _destination(reader, case)
         terms = parts.terms(reader)
+    return Made(content=_document(parts, said, to, terms)[0], number=case.number)
+
+
+def rendered(
+    parts: Parts,
+    reader: Reader,
+    case: Case,
+    paper: Protocol,
+    document_id: UUID,
+    at: datetime,
+    replaced: Protocol | None,
+) -> tuple[bytes, str]:
+    """The bytes of a paper that is being made, and the template of their edition.
+
+    Raises Invalid referral_incomplete (missing) and document_refused (findings).
+    """
+    said = replace(
+        _facts(reader, case, at),
+        document_id=document_id,
+        set_id=paper.set_id,
+        version=paper.version,
+        number=paper.number,
+        replaces=replaced.document_id if replaced else None,
+    )
+    return _document(parts, said, _destination(reader, case), parts.terms(reader))
+
+
+def _destination(reader: Reader, case: Case) -> referral.Destination:
+    if case.receiver_id is None:
+        raise Conflict("wrong_step", status=str(case.status))
+    return referral.Destination(
+        organisation=organisation_facts(reader.organisation(case.receiver_id)),
+        service=facts.Coded(code="", name=SERVICES[case.wants_kind]),
+    )
+
+
+def _document(
+    parts: Parts, said: facts.ProtocolFacts, to: referral.Destination, terms: Terms
+) -> tuple[bytes, str]:
+    """Rendered in the edition of its day, and held against the state's rules."""
     files = parts.official()
-    day = local(case.sent_at, said.utc_offset_minutes).date()
+    day = local(said.frozen_at, said.utc_offset_minutes).date()
     row = referral_edition(day, frozenset(files.guides) if files else frozenset())
     document = referral.render(_complete(said, row), row, to, terms)
     require_conformant(document, files, terms)
-    return Made(content=document, number=case.number)
+    return document, row.template
 
 
 def _complete(said: facts.ProtocolFacts, row: Edition) -> facts.ProtocolFacts:
-    """Without a payer that the guide would refuse. Raises Invalid("protocol_incomplete")."""
+    """Without a payer that the guide would refuse. Raises Invalid("referral_incomplete")."""
     missing = missing_for_edition(said, row)
     rest = [one for one in missing if one.code not in PAYER]
     if rest:
-        raise Invalid("protocol_incomplete", missing=[{"code": one.code, "field": one.field} for one in rest])
+        lacking = [{"code": DOCTORS.get(one.code, one.code), "field": one.field} for one in rest]
+        raise Invalid("referral_incomplete", missing=lacking)
     return replace(said, payment=None) if missing else said
 
 

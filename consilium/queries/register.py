@@ -7,6 +7,7 @@ replaced or is not sealed yet has its line and says so. The line of a sealed pro
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -14,7 +15,17 @@ import msgspec
 import sqlalchemy as sa
 
 from consilium.documents.record import PersonName
-from consilium.model import Body, Consilium, Paper, Person, Protocol, ResolutionStatus, SignatureStatus
+from consilium.model import (
+    Body,
+    Case,
+    Consilium,
+    Organisation,
+    Paper,
+    Person,
+    Protocol,
+    ResolutionStatus,
+    SignatureStatus,
+)
 from consilium.queries.shown import moment
 from consilium.rules.protocol import standing_dissents
 from consilium.store import Reader
@@ -93,29 +104,65 @@ def lines(reader: Reader, keeper: UUID, year: int) -> list[Line]:
 
 def line_of(reader: Reader, protocol: Protocol) -> Line:
     """The line of one paper as it stands now."""
-    consilium = reader.consilium(protocol.consilium_id)
     case = reader.case(protocol.case_id)
-    item = consilium.item(protocol.item_id)
-    assert item is not None
+    about = _of_case(reader, protocol, case) if protocol.consilium_id is None else _sat(reader, protocol)
     signed = [one for one in protocol.current_signatures() if one.status is SignatureStatus.SIGNED]
     return Line(
         number=protocol.number,
-        decided_at=moment(item.closed_at or protocol.created_at),
+        decided_at=moment(about.at),
         paper=str(protocol.paper),
-        kind=consilium.kind,
+        kind=about.kind,
         case_number=case.number,
         patient=case.patient.full_name,
         birth_date=moment(case.patient.birth_date),
         diagnosis=f"{case.diagnosis_code} {case.diagnosis_name}".strip(),
         question=case.question,
-        decision=_decision(consilium, protocol),
-        members=_members(reader, consilium),
-        dissents=len(standing_dissents(consilium, item)),
+        decision=about.decision,
+        members=about.members,
+        dissents=about.dissents,
         signed=len(signed),
         state="annulled" if protocol.annulled_at else str(protocol.status),
         sealed_at=moment(protocol.sealed_at),
         registry_number=protocol.registry_number,
         remark=_remark(reader, protocol),
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _About:
+    """What a paper came from: a meeting, or a request alone."""
+
+    at: datetime
+    kind: str
+    decision: str
+    members: str
+    dissents: int
+
+
+def _sat(reader: Reader, protocol: Protocol) -> _About:
+    assert protocol.consilium_id is not None
+    assert protocol.item_id is not None
+    consilium = reader.consilium(protocol.consilium_id)
+    item = consilium.item(protocol.item_id)
+    assert item is not None
+    return _About(
+        at=item.closed_at or protocol.created_at,
+        kind=consilium.kind,
+        decision=_decision(consilium, protocol),
+        members=_members(reader, consilium),
+        dissents=len(standing_dissents(consilium, item)),
+    )
+
+
+def _of_case(reader: Reader, protocol: Protocol, case: Case) -> _About:
+    """A referral: its doctor, and where to; nothing was decided yet."""
+    receiver = reader.find(Organisation, case.receiver_id)
+    return _About(
+        at=protocol.created_at,
+        kind="",
+        decision=f"направлен в {receiver.name}" if receiver and protocol.paper is Paper.REFERRAL else "",
+        members=_short(reader.person(case.author_id)),
+        dissents=0,
     )
 
 
@@ -141,16 +188,27 @@ def _decision(consilium: Consilium, protocol: Protocol) -> str:
 def _members(reader: Reader, consilium: Consilium) -> str:
     seats = sorted(consilium.seats, key=lambda one: one.order)
     shown = (reader.person(one.person_id) for one in seats if one.role != "observer")
-    return ", ".join(
-        PersonName(surname=one.surname, given=one.given, patronymic=one.patronymic).short() for one in shown
-    )
+    return ", ".join(_short(one) for one in shown)
+
+
+def _short(person: Person) -> str:
+    return PersonName(surname=person.surname, given=person.given, patronymic=person.patronymic).short()
+
+
+_TO = {
+    Paper.PROTOCOL: "к протоколу",
+    Paper.EXTRACT: "к выписке",
+    Paper.ANNULMENT: "к акту",
+    Paper.REFERRAL: "к направлению",
+}
 
 
 def _remark(reader: Reader, protocol: Protocol) -> str:
     """What binds this line to others: the paper it speaks of, the one it replaces, why it counts no more."""
     parts = []
     if protocol.parent_id:
-        parts.append(f"к протоколу № {reader.protocol(protocol.parent_id).number}")
+        parent = reader.protocol(protocol.parent_id)
+        parts.append(f"{_TO[parent.paper]} № {parent.number}")
     if protocol.replaces_id:
         parts.append(f"взамен № {reader.protocol(protocol.replaces_id).number}")
     if protocol.annulled_at:

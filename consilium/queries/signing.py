@@ -144,7 +144,11 @@ def late_signers(reader: Reader, person: Person, at: datetime) -> list[dict[str,
         protocols.c.status == str(ProtocolStatus.SIGNING),
         order=(protocols.c.frozen_at,),
     )
-    led = [one for one in found if _leads(reader.consilium(one.consilium_id), person)]
+    led = [
+        one
+        for one in found
+        if one.consilium_id is not None and _leads(reader.consilium(one.consilium_id), person)
+    ]
     late = {one.id: [row for row in turns.waiting_for(one) if turns.overdue(row, at)] for one in led}
     names = names_of(reader, {row.person_id for rows in late.values() for row in rows})
     return [

@@ -8,6 +8,7 @@ journal of the year counts 1, 2, 3 and every line has its paper (приказ 18
 from __future__ import annotations
 
 from datetime import datetime
+from uuid import UUID
 
 from consilium.model import Consilium, Paper
 from consilium.rules.turns import ZONE
@@ -20,7 +21,11 @@ def _year(at: datetime) -> int:
 
 def series(paper: Paper, consilium: Consilium, at: datetime) -> str:
     """The series a paper of this consilium is numbered in: its commission's, otherwise its organisation's."""
-    keeper = consilium.body_id or consilium.organisation_id
+    return series_of(paper, consilium.body_id or consilium.organisation_id, at)
+
+
+def series_of(paper: Paper, keeper: UUID, at: datetime) -> str:
+    """The series of a body or an organisation."""
     return f"{paper}:{keeper}:{_year(at)}"
 
 

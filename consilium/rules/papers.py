@@ -1,4 +1,4 @@
-"""Papers made from a sealed one: the commission's extract, the act that annuls, the version that takes its place.
+"""Papers made at once: the commission's extract, the act that annuls, the version that takes its place.
 
 Correction is only by annulling and replacing, with both to be seen (PR-08, SG-15; 947н п. 21: on correction
 earlier versions are kept). What is made here is frozen at birth: nobody edits an extract or an act, whoever
@@ -8,6 +8,7 @@ does not agree declines and the paper is withdrawn, keeping its number. `docs/ru
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID, uuid4
 
@@ -21,6 +22,7 @@ from consilium.events import (
     ProtocolDrafted,
     ProtocolFrozen,
     ProtocolReplaced,
+    ReferralMade,
 )
 from consilium.model import (
     AgendaItem,
@@ -47,6 +49,23 @@ STANDS = frozenset({*UNDER_WAY, ProtocolStatus.SEALED})
 
 
 # --- who signs ------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Signer:
+    """Who signs a paper that is frozen at birth; without a seat where no consilium sat."""
+
+    person_id: UUID
+    role: str
+    position: str
+    seat_id: UUID | None = None
+
+
+def seated(seats: Sequence[Seat]) -> list[Signer]:
+    """The same people as signers."""
+    return [
+        Signer(person_id=one.person_id, role=one.role, position=one.position, seat_id=one.id) for one in seats
+    ]
 
 
 def extract_signers(consilium: Consilium, item: AgendaItem, at: datetime) -> list[Seat]:
@@ -112,7 +131,7 @@ def require_replaceable(protocol: Protocol, successor: Protocol | None) -> None:
 
 
 def require_withdrawable(made: Protocol) -> None:
-    """An extract or act before its seal; a protocol is taken back to drafting instead."""
+    """An extract, referral or act before its seal; a protocol is taken back to drafting instead."""
     if made.paper is Paper.PROTOCOL or made.status not in UNDER_WAY:
         raise Conflict("wrong_step", status=str(made.status))
 
@@ -168,7 +187,7 @@ def freeze(
     document_id: UUID,
     document: bytes,
     digest: str,
-    signing: Sequence[Seat],
+    signing: Sequence[Signer],
     by: UUID,
     at: datetime,
 ) -> list[Event]:
@@ -187,12 +206,12 @@ def freeze(
         Signature(
             id=uuid4(),
             version=made.version,
-            seat_id=seat.id,
-            person_id=seat.person_id,
-            role=seat.role,
+            seat_id=one.seat_id,
+            person_id=one.person_id,
+            role=one.role,
             order=order,
         )
-        for order, seat in enumerate(signing, 1)
+        for order, one in enumerate(signing, 1)
     ]
     made.revision += 1
     frozen = ProtocolFrozen(version=made.version, digest=digest, size=len(document), signers=len(signing))
@@ -200,6 +219,8 @@ def freeze(
 
 
 def _announced(made: Protocol, by: UUID) -> Event:
+    if made.paper is Paper.REFERRAL:
+        return ReferralMade(case=made.case_id, number=made.number, version=made.version, by=by)
     assert made.parent_id is not None
     if made.paper is Paper.EXTRACT:
         return ExtractMade(
@@ -209,7 +230,7 @@ def _announced(made: Protocol, by: UUID) -> Event:
 
 
 def withdraw(made: Protocol, by: UUID, reason: str, at: datetime) -> list[Event]:
-    """An extract or act is given up before its seal; its number stays in the journal."""
+    """An extract, referral or act is given up before its seal; its number stays in the journal."""
     require_withdrawable(made)
     _require_reason(reason)
     fallen = withdrawn(made, by, reason, at)
@@ -233,5 +254,6 @@ def replace(
     """The draft that takes an annulled protocol's place, its events and those of the old one."""
     new = born(Paper.PROTOCOL, protocol, series, number, at, protocol)
     new.parent_id = None
+    assert new.item_id is not None
     drafted = ProtocolDrafted(item=new.item_id, case=new.case_id, number=number)
     return new, [drafted], [ProtocolReplaced(by=new.id, number=number, version=new.version)]

@@ -239,6 +239,14 @@ protocols = _table(
     _unique("uq_protocols_number", "series", "number"),
     _unique("uq_protocols_annulment", "parent_id", where="paper = 'annulment' AND status <> 'withdrawn'"),
     _unique("uq_protocols_replaces", "replaces_id"),
+    _unique(
+        "uq_protocols_referral",
+        "case_id",
+        where="paper = 'referral' AND annulled_at IS NULL AND status <> 'withdrawn'",
+    ),
+    sa.CheckConstraint("(consilium_id IS NULL) = (item_id IS NULL)", name="sitting"),
+    # Only a referral, and the act about one, was made without a consilium.
+    sa.CheckConstraint("consilium_id IS NOT NULL OR paper IN ('referral', 'annulment')", name="of_case"),
     _unique("uq_protocols_registry_number", "registry_number", where="registry_number <> ''"),
     sa.Index("ix_protocols_consilium_id", "consilium_id"),
     sa.Index("ix_protocols_case_id", "case_id"),
@@ -507,6 +515,7 @@ CODES: dict[str, str] = {
     "uq_signatures_person": "already_signed",
     "uq_protocols_annulment": "already_annulled",
     "uq_protocols_replaces": "already_replaced",
+    "uq_protocols_referral": "already_referred",
 }
 
 

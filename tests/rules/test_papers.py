@@ -213,7 +213,7 @@ def test_an_extract_is_a_paper_of_its_own_frozen_at_birth():
     found, seats = commission("chair", "secretary")
     extract = papers.born(Paper.EXTRACT, parent, "extract:b:2026", "2026-00001", AT)
     by = seats[1].person_id
-    happened = papers.freeze(extract, uuid4(), b"<x/>", "cd" * 32, seats, by, AT)
+    happened = papers.freeze(extract, uuid4(), b"<x/>", "cd" * 32, papers.seated(seats), by, AT)
     assert (extract.status, extract.version, extract.digest) == (ProtocolStatus.SIGNING, 1, "cd" * 32)
     assert extract.set_id != parent.set_id
     assert [one.person_id for one in extract.signatures] == [one.person_id for one in found.seats]
@@ -255,7 +255,9 @@ def test_an_act_says_what_it_annuls_and_why():
     _, seats = commission("chair", "secretary")
     act = papers.born(Paper.ANNULMENT, parent, "s", "2026-00001", AT)
     act.reason = "Описка"
-    told, _ = papers.freeze(act, uuid4(), b"<a/>", "ef" * 32, seats[:1], seats[0].person_id, AT)
+    told, _ = papers.freeze(
+        act, uuid4(), b"<a/>", "ef" * 32, papers.seated(seats[:1]), seats[0].person_id, AT
+    )
     assert told == AnnulmentMade(
         annuls=parent.id, number="2026-00001", by=seats[0].person_id, reason="Описка"
     )

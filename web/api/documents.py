@@ -41,7 +41,7 @@ async def dissent_document(request: web.Request) -> web.StreamResponse:
 
 
 def _dissent(reader: Reader, person: Person, protocol_id: UUID, dissent_id: UUID) -> tuple[bytes, str]:
-    protocol, _, _, _ = protocols.seen_protocol(reader, person, protocol_id)
+    protocol, _, _, _ = protocols.seen_paper(reader, person, protocol_id)
     paper = signing.dissent_of(protocol, dissent_id)
     return paper.document, paper.digest
 

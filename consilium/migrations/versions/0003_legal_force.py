@@ -28,6 +28,12 @@ PEOPLE_AND_PAPERS = ("parent_id", "replaces_id", "withdrawn_by", "annulled_by")
 TIMES = ("waits_since", "withdrawn_at", "annulled_at")
 LIVE = sa.text("paper = 'protocol' AND annulled_at IS NULL")
 STANDING = sa.text("paper = 'annulment' AND status <> 'withdrawn'")
+REFERRED = sa.text("paper = 'referral' AND annulled_at IS NULL AND status <> 'withdrawn'")
+# A referral is a case's own paper: no consilium, no item, and its signer has no seat.
+OF_CASE = {
+    "sitting": sa.text("(consilium_id IS NULL) = (item_id IS NULL)"),
+    "of_case": sa.text("consilium_id IS NOT NULL OR paper IN ('referral', 'annulment')"),
+}
 
 
 def upgrade():
@@ -137,6 +143,8 @@ def _signing():
         with op.batch_alter_table(table, schema=None) as batch_op:
             for name, kind, value in columns:
                 batch_op.add_column(sa.Column(name, kind, nullable=value is None, server_default=value))
+            if table == "signatures":
+                batch_op.alter_column("seat_id", existing_type=sa.Uuid(), nullable=True)
 
 
 def _no_signing():
@@ -144,6 +152,8 @@ def _no_signing():
         with op.batch_alter_table(table, schema=None) as batch_op:
             for name, _, _ in columns:
                 batch_op.drop_column(name)
+            if table == "signatures":
+                batch_op.alter_column("seat_id", existing_type=sa.Uuid(), nullable=False)
     op.drop_table("readiness")
 
 
@@ -165,8 +175,13 @@ def _papers():
             batch_op.f("ck_protocols_status"), sa.text(STATUSES.format(more=", 'withdrawn'"))
         )
         batch_op.create_check_constraint(
-            batch_op.f("ck_protocols_paper"), sa.text("\"paper\" IN ('protocol', 'extract', 'annulment')")
+            batch_op.f("ck_protocols_paper"),
+            sa.text("\"paper\" IN ('protocol', 'extract', 'annulment', 'referral')"),
         )
+        for name, condition in OF_CASE.items():
+            batch_op.create_check_constraint(batch_op.f(f"ck_protocols_{name}"), condition)
+        for name in ("consilium_id", "item_id"):
+            batch_op.alter_column(name, existing_type=sa.Uuid(), nullable=True)
         for name in ("parent_id", "replaces_id", "annulled_by"):
             batch_op.create_foreign_key(
                 batch_op.f(f"fk_protocols_{name}"),
@@ -194,6 +209,13 @@ def _papers():
             postgresql_where=STANDING,
         )
         batch_op.create_index("uq_protocols_replaces", ["replaces_id"], unique=True)
+        batch_op.create_index(
+            "uq_protocols_referral",
+            ["case_id"],
+            unique=True,
+            sqlite_where=REFERRED,
+            postgresql_where=REFERRED,
+        )
         batch_op.create_index("ix_protocols_parent_id", ["parent_id"], unique=False)
         batch_op.create_index("uq_protocols_document", ["document_id"], unique=True)
         batch_op.create_index("ix_protocols_filing", ["filing", "organisation_id"], unique=False)
@@ -234,6 +256,7 @@ def _no_papers():
         batch_op.drop_index("ix_protocols_filing")
         batch_op.drop_index("uq_protocols_document")
         batch_op.drop_index("ix_protocols_parent_id")
+        batch_op.drop_index("uq_protocols_referral", sqlite_where=REFERRED, postgresql_where=REFERRED)
         batch_op.drop_index("uq_protocols_replaces")
         batch_op.drop_index("uq_protocols_annulment", sqlite_where=STANDING, postgresql_where=STANDING)
         batch_op.drop_index("uq_protocols_number")
@@ -243,6 +266,10 @@ def _no_papers():
         for name in ("parent_id", "replaces_id", "annulled_by"):
             batch_op.drop_constraint(batch_op.f(f"fk_protocols_{name}"), type_="foreignkey")
         batch_op.drop_constraint(batch_op.f("ck_protocols_paper"), type_="check")
+        for name in OF_CASE:
+            batch_op.drop_constraint(batch_op.f(f"ck_protocols_{name}"), type_="check")
+        for name in ("consilium_id", "item_id"):
+            batch_op.alter_column(name, existing_type=sa.Uuid(), nullable=False)
         batch_op.drop_constraint(batch_op.f("ck_protocols_status"), type_="check")
         batch_op.create_check_constraint(batch_op.f("ck_protocols_status"), sa.text(STATUSES.format(more="")))
         for name in ("paper", *TEXTS, *PEOPLE_AND_PAPERS, *TIMES):
