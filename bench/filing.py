@@ -1,9 +1,10 @@
-"""A backlog against a registry that lies: `python -m bench.filing [--documents 10000] [--seed 1]`.
+"""A backlog against a registry that lies: `python -m bench.filing [--documents 1000] [--seed 1]`.
 
 The product's worker, its web server and the registry simulator are the real programs of one machine; worker and
 servers share a clock that jumps over waiting, so that what is measured is work, not back-off. It ends when every
 document is registered or is a dead letter with a reason, sends the dead letters again to a registry that no longer
-lies, and counts: documents the registry holds, numbers the product knows, registrations journaled.
+lies, and counts: documents the registry holds, numbers the product knows, registrations journaled. Why the dead letters
+are dead is listed by who has to act. How far it is goes to the error stream once a minute.
 """
 
 from __future__ import annotations
@@ -18,9 +19,13 @@ from collections import Counter
 from pathlib import Path
 from uuid import UUID
 
+import sqlalchemy as sa
+
 from consilium import clock, sealing
 from consilium import commands as c
-from consilium.model import FilingStatus
+from consilium.filing import codes
+from consilium.model import FilingStatus, Protocol
+from consilium.store import tables
 from tests.fast_clock import FastClock
 from tests.filed import copies
 from tests.web import test_lying_registry as lying
@@ -50,33 +55,39 @@ async def measured(folder: Path, count: int, seed: int) -> int:
             sealing.seal_protocol(both.world.parts, {"protocol": str(protocol.id)})
             return [protocol.id, *copies(both.world, both.world.protocol(protocol.id), count - 1)]
 
+        began = time.monotonic()
         filed = await asyncio.to_thread(prepared)
+        prepared_in = time.monotonic() - began
         fast = FastClock(folder / "clock")
         clock.now = fast.now
         one = lying.Run(both, fast, folder / "clock")
         began, at = time.monotonic(), clock.now()
         await one.begin_work()
+        telling = asyncio.create_task(told_of(one, count))
         try:
             await one.until_all_ended()
             drained, waited = time.monotonic() - began, clock.now() - at
-            first = Counter(str(protocol.filing) for protocol in lying.found(one, filed))
+            ended = lying.found(one, filed)
+            first, reasons = Counter(str(protocol.filing) for protocol in ended), why(ended)
             plan = both.desk.plan
             assert isinstance(plan, Plan)
             told = dict(plan.told)
             both.desk.mode, both.desk.plan = parse_mode("ok"), None
-            for protocol in lying.found(one, filed):
+            for protocol in ended:
                 if protocol.filing is not FilingStatus.REGISTERED:
                     await asyncio.to_thread(both.world.do, "nmic.admin", c.FileAgain(protocol=protocol.id))
             await one.until_all_ended()
             protocols = lying.found(one, filed)
             lying.check_once(one, protocols)
         finally:
+            telling.cancel()
             await one.stop()
         held = both.desk.archive.counts()
         cpu = resource.getrusage(resource.RUSAGE_CHILDREN)
         worker = cpu.ru_utime + cpu.ru_stime
         figures = (
             ("documents", count, ""),
+            ("prepared", f"{prepared_in:.0f}", "s"),
             ("drained", f"{drained:.0f}", "s"),
             ("rate", f"{count / drained:.1f}", "1/s"),
             ("worker.cpu", f"{1000 * worker / count:.1f}", "ms a document"),
@@ -95,7 +106,34 @@ async def measured(folder: Path, count: int, seed: int) -> int:
         )
         for name, value, unit in figures:
             sys.stdout.write(f"filing.{name} {value} {unit}".rstrip() + "\n")
+        for reason, letters in reasons.most_common():
+            sys.stdout.write(f"filing.dead_letters.{reason} {letters}\n")
         return 0 if held == {"accepted": count} else 1
+
+
+def why(protocols: list[Protocol]) -> Counter[str]:
+    """Dead letters by who acts on the registry's codes, or by the state machine's own word."""
+    dead = [each for each in protocols if each.filing is not FilingStatus.REGISTERED]
+    return Counter(
+        "+".join(sorted({str(codes.advice(code).remedy) for code in each.filing_error_codes}))
+        or each.filing_message
+        for each in dead
+    )
+
+
+async def told_of(one: lying.Run, count: int) -> None:
+    """Once a minute, how many have ended and how."""
+    began, table = time.monotonic(), tables.protocols
+    query = sa.select(table.c.filing, sa.func.count()).group_by(table.c.filing)
+
+    def counted() -> dict[str, int]:
+        with one.both.world.parts.store.read() as reader:
+            return {row[0]: row[1] for row in reader.connection.execute(query)}
+
+    while True:
+        await asyncio.sleep(60)
+        words = await asyncio.to_thread(counted)
+        sys.stderr.write(f"{time.monotonic() - began:.0f} s, of {count}: {words}\n")
 
 
 if __name__ == "__main__":
