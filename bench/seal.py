@@ -36,6 +36,7 @@ from consilium.seal.algorithms import DIGEST_OIDS
 from consilium.seal.archive import renew
 from consilium.seal.evidence import Evidence
 from consilium.seal.timestamp import covered_by, verify_token
+from tests.consilium.seal.chains import journal
 from web.simulator.stamper import Query, Stamper
 
 ROUNDS, SIGNERS = 15, 5
@@ -102,7 +103,7 @@ class House:
             org_signature=org,
             authorities=(self.authority.root, self.stamper.certificate),
             crls=(self.crl,),
-            audit=b'{"seq":1}\n' * 200,
+            audit=journal(document, [certificate for _, certificate in self.doctors], (), self.at),
             seal=lambda content: self.seal.sign(content, self.seal_certificate, self.at),
             tokens=tokens,
             stamp=self.stamp,

@@ -15,13 +15,14 @@ import os
 import secrets
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from datetime import datetime
 from pathlib import Path
 from typing import Self
 
 from consilium.seal.container import SIZE_LIMIT
 from consilium.seal.package import write_whole
+from consilium.seal.policy import Policy
 from consilium.seal.report import PackageReport, verify_package
 from consilium.seal.trust import TrustStore
 
@@ -34,7 +35,11 @@ TOLD_EVERY = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One package's line of the state: what was judged, and how it ended. ``good_until`` is ISO 8601 or empty."""
+    """One package's line of the state: what was judged, and how it ended; moments in ISO 8601 or empty.
+
+    ``document`` is the SHA-256 of what was signed, ``organisation`` the ОГРН of the seal; ``annuls`` what an act annuls
+    (SHA-256 of a document), with the act's ``number`` and ``since`` when it is in force.
+    """
 
     name: str
     size: int
@@ -42,6 +47,21 @@ class Entry:
     held: bool
     codes: str
     good_until: str
+    document: str
+    organisation: str
+    annuls: str
+    number: str
+    since: str
+
+
+@dataclass(frozen=True, slots=True)
+class Annulment:
+    """A package of the folder whose document is out of force: the file, and the act with its file, number and date."""
+
+    name: str
+    act: str
+    number: str
+    since: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,13 +82,17 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """What a whole folder came to; ``refused`` as entries, ``ends_first`` the soonest end of a newest timestamp."""
+    """What a whole folder came to; ``refused`` as entries, ``ends_first`` the soonest end of a newest timestamp.
+
+    ``annulled`` are out of force by acts of the same folder; an archive is meant to hold both, and holds with them.
+    """
 
     at: datetime
     total: int
     taken_over: int
     refused: tuple[Entry, ...]
     ends_first: str
+    annulled: tuple[Annulment, ...] = ()
 
     @property
     def held(self) -> bool:
@@ -82,35 +106,38 @@ def check_folder(
     roots: TrustStore | None,
     at: datetime | None,
     now: datetime,
+    policy: Policy | None = None,
     state: Path | None = None,
     tell: Callable[[Progress], None] = lambda _: None,
 ) -> Summary:
     """Judge every package of the folder (not of folders in it), by name.
 
-    ``at`` None means the moment the state was begun at, or ``now`` for a new state. A state of another moment or of
-    other roots is begun anew. Raises OSError for a folder or state that cannot be read or written.
+    ``at`` None means the moment the state was begun at, or ``now`` for a new state. A state of another moment, of
+    other roots or of another policy is begun anew. Raises OSError for a folder or state that cannot be read or written.
     """
     file = state or folder / STATE
     names = sorted(one.name for one in folder.iterdir() if one.suffix == SUFFIX and one.is_file())
     key = _own_key()
-    known, begun = _read_state(file, _trusted(roots), key)
+    trusted = _trusted(roots, policy)
+    known, begun = _read_state(file, trusted, key)
     if at is not None and at != begun:
         known, begun = {}, None
     moment = at or begun or now
-    head = {"at": moment.isoformat(), "roots": _trusted(roots)}
+    head = {"at": moment.isoformat(), "roots": trusted}
     with _State(file, head, key, fresh=begun is None) as written:
-        return _run(folder, names, known, (roots, moment), written, tell)
+        return _run(folder, names, known, (roots, policy, moment), written, tell)
 
 
 def _run(
     folder: Path,
     names: list[str],
     known: dict[str, Entry],
-    judged_by: tuple[TrustStore | None, datetime],
+    judged_by: tuple[TrustStore | None, Policy | None, datetime],
     written: "_State",
     tell: Callable[[Progress], None],
 ) -> Summary:
-    roots, at = judged_by
+    roots, policy, at = judged_by
+    annulments = _Annulments()
     taken, refused, ends, began, told = 0, [], "", time.monotonic(), 0.0
     for number, name in enumerate(names, 1):
         # One byte too many is enough to be refused by.
@@ -121,8 +148,9 @@ def _run(
         if before is not None and (before.size, before.sha256) == (len(content), digest):
             entry, taken = before, taken + 1
         else:
-            entry = _entry(name, content, digest, verify_package(content, roots=roots, now=at))
+            entry = _entry(name, content, digest, verify_package(content, roots=roots, now=at, policy=policy))
             written.append(entry)
+        annulments.note(entry)
         if not entry.held:
             refused.append(entry)
         ends = min(filter(None, (ends, entry.good_until)), default="")
@@ -130,19 +158,57 @@ def _run(
         if elapsed - told >= TOLD_EVERY or number == len(names):
             told = elapsed
             tell(Progress(number, len(names), taken, len(refused), number / elapsed if elapsed else 0.0))
-    return Summary(at, len(names), taken, tuple(refused), ends)
+    return Summary(at, len(names), taken, tuple(refused), ends, annulments.found())
 
 
 def _entry(name: str, content: bytes, digest: str, report: PackageReport) -> Entry:
     codes = sorted({one.code for one in report.verdicts if not one.held})
     until = report.good_until.isoformat() if report.good_until else ""
-    return Entry(name, len(content), digest, report.held, ", ".join(codes), until)
+    return Entry(
+        name=name,
+        size=len(content),
+        sha256=digest,
+        held=report.held,
+        codes=", ".join(codes),
+        good_until=until,
+        document=report.document_sha256,
+        organisation=report.organisation,
+        annuls=report.annuls.sha256 if report.annuls else "",
+        number=report.annuls.number if report.annuls else "",
+        since=report.sealed_at.isoformat() if report.annuls and report.sealed_at else "",
+    )
 
 
-def _trusted(roots: TrustStore | None) -> str:
-    """A digest of what is believed, so that verdicts under other roots are not taken over."""
+class _Annulments:
+    """Acts of the folder and what they may annul: digests and names, whatever the packages weigh."""
+
+    def __init__(self) -> None:
+        self._acts: list[Entry] = []
+        self._documents: dict[tuple[str, str], list[str]] = {}
+
+    def note(self, entry: Entry) -> None:
+        """Only what holds annuls or is annulled; the seal says whose it is."""
+        if not entry.held or not entry.organisation:
+            return
+        if entry.annuls and entry.since:
+            self._acts.append(entry)
+        else:
+            self._documents.setdefault((entry.document, entry.organisation), []).append(entry.name)
+
+    def found(self) -> tuple[Annulment, ...]:
+        """In the order of packages; the earliest act of each."""
+        first: dict[str, Annulment] = {}
+        for act in sorted(self._acts, key=lambda one: one.since):
+            for name in self._documents.get((act.annuls, act.organisation), ()):
+                first.setdefault(name, Annulment(name, act.name, act.number, act.since))
+        return tuple(first[name] for name in sorted(first))
+
+
+def _trusted(roots: TrustStore | None, policy: Policy | None) -> str:
+    """A digest of what is believed, so that verdicts under other roots or rules are not taken over."""
     believed = b"".join((*roots.roots, *roots.intermediates, *roots.crls)) if roots else b""
-    return hashlib.sha256(believed).hexdigest()
+    rules = f"{policy.id} {policy.digest}".encode() if policy else b""
+    return hashlib.sha256(believed + rules).hexdigest()
 
 
 def _own_key() -> bytes:
@@ -191,14 +257,8 @@ def _read_state(file: Path, trusted: str, key: bytes) -> tuple[dict[str, Entry],
 
 
 def _entry_of(row: dict[str, object]) -> Entry:
-    return Entry(
-        name=str(row["name"]),
-        size=int(str(row["size"])),
-        sha256=str(row["sha256"]),
-        held=row["held"] is True,
-        codes=str(row["codes"]),
-        good_until=str(row["good_until"]),
-    )
+    said = {one.name: str(row[one.name]) for one in fields(Entry) if one.type is str}
+    return Entry(size=int(str(row["size"])), held=row["held"] is True, **said)
 
 
 def _rows(lines: Iterator[str]) -> Iterator[dict[str, object]]:

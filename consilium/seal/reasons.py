@@ -306,6 +306,76 @@ REASONS: dict[str, tuple[str, str]] = {
         "Пакет не продлён: он не проходит проверку ({codes}).",
         "The package was not renewed: it does not hold ({codes}).",
     ),
+    # The journal inside the package
+    "JOURNAL_OK": (
+        "Журнал цел: цепочки пересчитаны (записей {rows}, цепочек {streams}), документ и подписи в нём те же.",
+        "The journal is whole: chains recomputed (events {rows}, chains {streams}), same document and signatures.",
+    ),
+    "JOURNAL_FORMAT": (
+        "Строка {line} журнала в пакете не читается или записана не по форме.",
+        "Line {line} of the journal in the package cannot be read or is not in its one form.",
+    ),
+    "JOURNAL_NUMBER": (
+        "В журнале пакета пропущена или переставлена запись ({kind}, на месте записи {number}).",
+        "An event of the journal in the package is missing or out of place ({kind}, where event {number} stands).",
+    ),
+    "JOURNAL_CHAIN": (
+        "Цепочка журнала в пакете разорвана ({kind}, запись {number}).",
+        "The chain of the journal in the package is broken ({kind}, event {number}).",
+    ),
+    "JOURNAL_HASH": (
+        "Запись журнала в пакете изменена ({kind}, запись {number}).",
+        "An event of the journal in the package was changed ({kind}, event {number}).",
+    ),
+    "JOURNAL_PAYLOAD": (
+        "Содержание записи журнала в пакете не то, которое в цепочке ({kind}, запись {number}).",
+        "What an event of the journal in the package says is not what the chain holds ({kind}, event {number}).",
+    ),
+    "JOURNAL_TIME": (
+        "Время в журнале пакета идёт назад или не читается ({kind}, запись {number}).",
+        "Time in the journal of the package runs backwards or cannot be read ({kind}, event {number}).",
+    ),
+    "JOURNAL_CUT": (
+        "Журнал в пакете не тот или обрезан: он должен вести к последней подписи одного протокола.",
+        "The journal in the package is another one or cut short: it must lead to the last signature of one protocol.",
+    ),
+    "JOURNAL_DOCUMENT": (
+        "Журнал в пакете рассказывает о другом документе.",
+        "The journal in the package is about another document.",
+    ),
+    "JOURNAL_SIGNATURE": (
+        "Подписи пакета и журнал расходятся: {name}.",
+        "The package's signatures and its journal disagree: {name}.",
+    ),
+    "JOURNAL_VOTES": (
+        "Итог голосования в журнале пакета не сходится с поданными голосами.",
+        "The result of a vote in the journal of the package does not agree with the votes that were cast.",
+    ),
+    "JOURNAL_FORK": (
+        "Два пакета по-разному рассказывают об одном и том же ({kind} {id}).",
+        "Two packages tell different histories of the same thing ({kind} {id}).",
+    ),
+    # An act of annulment beside the package
+    "ANNULLED": (
+        "Документ аннулирован актом {number}, действует с {since}: пакет цел, но документ не имеет силы.",
+        "The document was annulled by act {number}, in force since {since}: the package is whole, the document void.",
+    ),
+    "ACT_LATER": (
+        "На этот момент документ действовал; позднее аннулирован актом {number}, с {since}.",
+        "At that moment the document was in force; it was annulled later by act {number}, since {since}.",
+    ),
+    "ACT_OTHER": (
+        "Этот пакет держится, но документа не аннулирует.",
+        "This package holds, and does not annul the document.",
+    ),
+    "ACT_NOT_HELD": (
+        "Этот пакет не проходит проверку ({codes}), поэтому ничего не аннулирует.",
+        "This package does not hold ({codes}), so it annuls nothing.",
+    ),
+    "ACT_ORGANISATION": (
+        "Акт скреплён не той организацией, что документ, поэтому ничего не аннулирует.",
+        "The act is sealed by another organisation than the document, so it annuls nothing.",
+    ),
     # Timestamps over the whole package
     "TIME_UNPROVEN": (
         "Время не доказано: более поздняя метка времени, от которой оно зависит, не верна.",

@@ -8,32 +8,35 @@ between two timestamps does no harm, and one that ended before the next timestam
 import hashlib
 import json
 import logging
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 
 from consilium.seal import chain, cms, instructions, manifest
+from consilium.seal.believed import Stores
 from consilium.seal.dissent import parse_dissent
 from consilium.seal.errors import PackageRefused, SealError, SignatureRefused
+from consilium.seal.history import JOURNAL, History, history_of
 from consilium.seal.layers import (
     MANIFEST,
     MANIFEST_SIGNATURE,
+    MANIFEST_TOKEN,
     Layer,
-    evidence_of,
     layers_of,
     require_tokens,
     token_of,
 )
 from consilium.seal.names import ExpectedSigner
 from consilium.seal.package import read_package
-from consilium.seal.parties import Parties, parties_of
+from consilium.seal.parties import Parties, annuls_of, parties_of
 from consilium.seal.policy import DEMO_ECDSA, POLICIES, Policy
 from consilium.seal.reasons import sentence
 from consilium.seal.representation import GROUND, represents
 from consilium.seal.stamps import ARCHIVE, ArchivePolicy, StampChain
 from consilium.seal.timestamp import covered_by, verify_token
-from consilium.seal.trust import TrustStore, certificates_from, crl_from
+from consilium.seal.trust import TrustStore, certificates_from
 from consilium.seal.verdicts import (
     PackageReport,
     Verdict,
@@ -58,6 +61,8 @@ __all__ = [
 log = logging.getLogger(__name__)
 
 SIGNATURES_REPORT = "report/signatures.json"
+# A stranger's word is shown in a terminal.
+POLICY_ID = re.compile("[a-z0-9-]+/[0-9]+")
 
 
 def verify_package(
@@ -75,16 +80,17 @@ def verify_package(
     with them count too, so that evidence chosen to be silent hides nothing the reader knows. Without ``roots``
     the package is judged against its own authorities, which proves only that it agrees with itself. ``at`` is the
     moment of reading (aware UTC). Without it that is ``now`` where the package has timestamps, and else the newest
-    moment inside. Without ``policy`` it is the one that the package names.
+    moment inside. Without ``policy`` it is the one that the package names; with one, that counts, whatever is named.
     """
     try:
         members = read_package(source)
         layers = layers_of(members)
-        used = policy or _policy(members)
-        stores = _Stores.of(members, roots, len(layers))
+        used, named = _policy(members, policy)
+        stores = Stores.of(members, roots, len(layers))
         if layers:
             require_tokens(members)
-        return _judged(members, layers, stores, used, at or now if layers else at, archive)
+        report = _judged(members, layers, stores, used, at or now if layers else at, archive)
+        return replace(report, policy_named=named)
     except SealError as error:
         failed = refused("package", "package", error)
     except Exception as error:
@@ -97,7 +103,7 @@ def verify_package(
 def _judged(
     members: Mapping[str, bytes],
     layers: tuple[Layer, ...],
-    stores: "_Stores",
+    stores: Stores,
     policy: Policy,
     at: datetime | None,
     archive: ArchivePolicy,
@@ -114,7 +120,10 @@ def _judged(
         stamped=bool(layers),
         parties=parties_of(members["document.xml"]),
     )
-    verdicts = (*_verdicts(members, checker), *chain.verdicts, *_instructions(members, layers))
+    judged = _verdicts(members, checker)
+    told, history = _history(members, judged)
+    verdicts = (*judged, *chain.verdicts, *_instructions(members, layers), told)
+    seal = next((one.signature for one in judged if one.kind == "seal"), None)
     return PackageReport(
         held=all(verdict.held for verdict in verdicts),
         anchored=stores.roots is not None,
@@ -125,60 +134,34 @@ def _judged(
         sealed_at=sealed_at,
         renewals=max(len(layers) - 1, 0),
         good_until=chain.good_until,
+        history=history,
+        organisation=seal.signer.ogrn if seal else "",
+        annuls=annuls_of(members["document.xml"]),
     )
 
 
-def _policy(members: Mapping[str, bytes]) -> Policy:
-    """The policy that `report/signatures.json` names, if it is one we know by the same digest."""
+def _policy(members: Mapping[str, bytes], asked: Policy | None) -> tuple[Policy, str]:
+    """The policy to judge by, and the id of the one that the package names.
+
+    The reader's own comes before the package's, known or not. But what has no timestamps is of the first layout and
+    never judged by a later policy: nothing in it shows when its signatures were made.
+    """
     if SIGNATURES_REPORT not in members:
-        return DEMO_ECDSA
+        if asked not in (None, DEMO_ECDSA) and MANIFEST_TOKEN not in members:
+            raise PackageRefused("PACKAGE_MISSING", name=MANIFEST_TOKEN)
+        return asked or DEMO_ECDSA, DEMO_ECDSA.id
     try:
         said = json.loads(members[SIGNATURES_REPORT])["policy"]
-        named, digest = str(said["id"]), said["digest"]
+        named, digest = str(said["id"])[:40], said["digest"]
+        named = named if POLICY_ID.fullmatch(named) else "-"
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise PackageRefused("POLICY_UNKNOWN", policy="-") from error
     policy = POLICIES.get(named)
+    if asked is not None:
+        return asked, named
     if policy is None or policy.digest != digest:
-        raise PackageRefused("POLICY_UNKNOWN", policy=named[:40])
-    return policy
-
-
-@dataclass(frozen=True, slots=True)
-class _Stores:
-    """What is believed at each layer: the roots, and the evidence that its timestamp shows to have existed by then."""
-
-    roots: TrustStore | None
-    own: tuple[TrustStore, ...]
-
-    @classmethod
-    def of(cls, members: Mapping[str, bytes], roots: TrustStore | None, layers: int) -> "_Stores":
-        """Read the evidence of every layer. Raises SealError for a file that is not what its name says."""
-        return cls(roots, tuple(_enclosed(members, upto) for upto in range(max(layers, 1))))
-
-    def trust(self, upto: int, *, outside: bool = False) -> TrustStore:
-        """For the evidence up to a layer; ``outside`` adds the lists that came with the roots."""
-        own = self.own[min(upto, len(self.own) - 1)]
-        if self.roots is None:
-            return own
-        lists = self.roots.crls if outside else ()
-        return TrustStore(self.roots.roots, self.roots.intermediates, lists).joined(own.demoted())
-
-    def known(self) -> TrustStore | None:
-        """What was sealed and what the reader's own lists say; None where he has none."""
-        return self.trust(0, outside=True) if self.roots is not None and self.roots.crls else None
-
-
-def _enclosed(members: Mapping[str, bytes], upto: int) -> TrustStore:
-    issuers = ("-ca.crt", "-ocsp.crt", "-tsa.crt")
-    authorities = [
-        der
-        for name in evidence_of(members, upto, ".crt")
-        if name.endswith(issuers)
-        for der in certificates_from(members[name])
-    ]
-    crls = [crl_from(members[name]) for name in evidence_of(members, upto, ".crl")]
-    answers = tuple(members[name] for name in evidence_of(members, upto, ".ors"))
-    return replace(TrustStore.sorted_out(authorities, crls), ocsps=answers)
+        raise PackageRefused("POLICY_UNKNOWN", policy=named)
+    return policy, named
 
 
 def _verdicts(members: Mapping[str, bytes], checker: "_Checker") -> tuple[Verdict, ...]:
@@ -193,6 +176,22 @@ def _verdicts(members: Mapping[str, bytes], checker: "_Checker") -> tuple[Verdic
 
 def _named(members: Mapping[str, bytes], folder: str) -> list[str]:
     return sorted(name for name in members if name.startswith(folder) and name.endswith(".sig"))
+
+
+def _history(members: Mapping[str, bytes], judged: tuple[Verdict, ...]) -> tuple[Verdict, History | None]:
+    """The journal recomputed, and held against the document and those whose signatures hold."""
+    signers = {one.name: one.signature.certificate_sha256 for one in judged if one.signature is not None}
+    personal = {name: signers[name] for name in signers if name.startswith("signatures/")}
+    opinions = {name: signers[name] for name in signers if name.startswith("dissent/")}
+    try:
+        history = history_of(members[JOURNAL])
+        personal.pop("signatures/org.sig", None)
+        # What does not hold is refused already, and nobody knows whose it was.
+        if all(one.held for one in judged):
+            history.require_told(members["document.xml"], personal, opinions)
+    except PackageRefused as error:
+        return refused(JOURNAL, "journal", error), None
+    return plain(JOURNAL, "journal", "JOURNAL_OK", rows=history.rows, streams=len(history.streams)), history
 
 
 def _instructions(members: Mapping[str, bytes], layers: tuple[Layer, ...]) -> list[Verdict]:

@@ -3,11 +3,13 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 
 from consilium.seal.errors import SealError
-from consilium.seal.policy import Policy
+from consilium.seal.history import History
+from consilium.seal.parties import Annuls
+from consilium.seal.policy import POLICIES, Policy
 from consilium.seal.reasons import sentence
 from consilium.seal.timestamp import VerifiedTimestamp
 from consilium.seal.verify import VerifiedSignature
@@ -28,7 +30,7 @@ __all__ = [
 class Verdict:
     """One check: the file, what it is, and the outcome in words.
 
-    ``kind`` is package, manifest, signature, seal, dissent, timestamp, archive or instructions. ``at`` is the moment
+    ``kind`` is package, manifest, signature, seal, dissent, timestamp, archive, instructions, journal or act. ``at`` is the moment
     it was judged at; ``signature`` and ``timestamp`` hold the verified facts where they held.
     """
 
@@ -51,7 +53,10 @@ class PackageReport:
 
     ``at`` is the moment the newest evidence was judged at. ``sealed_at`` is when the package was stamped as a whole,
     ``renewals`` how many archive timestamps prolong it, ``good_until`` when the newest one's authority ends: all
-    empty in the first layout, which has no trusted time.
+    empty in the first layout, which has no trusted time. ``policy_named`` is what the package says it was judged by
+    when it was sealed; ``policy_id`` judged it now. ``history`` is its journal, recomputed; ``organisation`` the ОГРН of
+    the seal; ``annuls`` what the document annuls if it is an act. ``annulled`` and ``annulled_at`` are the act, of those
+    shown, that undoes this document: then all checks may have held, and the document is still out of force.
     """
 
     held: bool
@@ -63,6 +68,17 @@ class PackageReport:
     sealed_at: datetime | None = None
     renewals: int = 0
     good_until: datetime | None = None
+    policy_named: str = ""
+    history: History | None = field(default=None, repr=False, compare=False)
+    organisation: str = ""
+    annuls: Annuls | None = None
+    annulled: Annuls | None = None
+    annulled_at: datetime | None = None
+
+    @property
+    def policy_digest(self) -> str:
+        """SHA-256 of the rules it was judged by; empty where it never came to that."""
+        return POLICIES[self.policy_id].digest if self.policy_id in POLICIES else ""
 
 
 def held(name: str, kind: str, code: str, signature: VerifiedSignature, at: datetime) -> Verdict:
@@ -81,15 +97,17 @@ def held(name: str, kind: str, code: str, signature: VerifiedSignature, at: date
     )
 
 
-def plain(name: str, kind: str, code: str, stamp: VerifiedTimestamp | None = None) -> Verdict:
-    """A timestamp or a file that holds."""
+def plain(
+    name: str, kind: str, code: str, stamp: VerifiedTimestamp | None = None, **params: object
+) -> Verdict:
+    """A timestamp or a file that holds; ``params`` are what its sentence needs."""
     return Verdict(
         name,
         kind,
         held=True,
         code=code,
-        ru=sentence(code, "ru"),
-        en=sentence(code, "en"),
+        ru=sentence(code, "ru", params),
+        en=sentence(code, "en", params),
         signer=stamp.authority if stamp else "",
         signing_time=stamp.time if stamp else None,
         timestamp=stamp,
@@ -117,6 +135,10 @@ CONCLUSIONS = {
     True: ("Every check held.", "Все проверки пройдены."),
     False: ("The package is not accepted.", "Пакет не принят."),
 }
+OUT_OF_FORCE = (
+    "Every check held, and the document is out of force: annulled by act {number} of {since}.",
+    "Все проверки пройдены, но документ не действует: аннулирован актом {number} от {since}.",
+)
 
 
 def report_lines(report: PackageReport, lang: str = "ru") -> list[str]:
@@ -134,7 +156,20 @@ def report_lines(report: PackageReport, lang: str = "ru") -> list[str]:
         lines.append(NOT_ANCHORED[russian])
     if any(verdict.code == "OK_BY_POWER" for verdict in report.verdicts):
         lines.append(POWER_UNSEEN[russian])
+    if report.policy_id:
+        lines.append(_policy(report, russian=russian))
+    if report.held and report.annulled is not None:
+        said = {"number": report.annulled.number, "since": _day(report.annulled_at)}
+        return [*lines, OUT_OF_FORCE[russian].format(**said)]
     return [*lines, CONCLUSIONS[report.held][russian]]
+
+
+def _policy(report: PackageReport, *, russian: bool) -> str:
+    judged = f"{report.policy_id}, SHA-256 {report.policy_digest}"
+    other = report.policy_named not in ("", report.policy_id)
+    if russian:
+        return f"Политика подписи {judged}" + (f"; в пакете названа {report.policy_named}" if other else "")
+    return f"Signature policy {judged}" + (f"; the package names {report.policy_named}" if other else "")
 
 
 def _times(report: PackageReport, *, russian: bool) -> str:
@@ -152,6 +187,8 @@ def _day(moment: datetime | None) -> str:
 
 def _line(verdict: Verdict, word: tuple[str, str], lang: str) -> str:
     outcome = word[0] if verdict.held else word[1]
+    if verdict.code == "ANNULLED":
+        outcome = "АННУЛ." if lang == "ru" else "ANNULLED"
     text = verdict.ru if lang == "ru" else verdict.en
     moment = f" {verdict.signing_time.isoformat()}" if verdict.signing_time else ""
     signer = f" {verdict.signer}{moment}:" if verdict.signer or moment else ""
@@ -166,9 +203,14 @@ def report_json(report: PackageReport) -> str:
         "document_sha256": report.document_sha256,
         "at": _iso(report.at),
         "policy": report.policy_id,
+        "policy_digest": report.policy_digest,
+        "policy_named": report.policy_named,
         "sealed_at": _iso(report.sealed_at),
         "renewals": report.renewals,
         "good_until": _iso(report.good_until),
+        "organisation": report.organisation,
+        "journal": [asdict(head) for head in report.history.heads] if report.history else None,
+        "annulled": report.annulled and {"act": report.annulled.number, "at": _iso(report.annulled_at)},
     }
     rows = [_row(verdict) for verdict in report.verdicts]
     return json.dumps(head | {"verdicts": rows}, ensure_ascii=False, indent=1)

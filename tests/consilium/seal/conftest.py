@@ -21,6 +21,7 @@ from consilium.seal import (
     render_dissent,
 )
 from consilium.seal.providers import FileKey
+from tests.consilium.seal import chains
 
 if TYPE_CHECKING:
     from tests.consilium.seal.eras import Ages
@@ -73,7 +74,12 @@ class World:
             org_signature=self.organisation.sign(document),
             authorities=(self.authority.root,),
             crls=(self.authority.crl(AT),),
-            audit=b'{"seq":1}\n{"seq":2}\n',
+            audit=chains.journal(
+                document,
+                (self.chair.certificate, self.member.certificate),
+                (self.member.certificate,),
+                AT,
+            ),
             seal=self.organisation.sign,
             dissents=(DissentFile(opinion, self.member.sign(opinion)),),
         )

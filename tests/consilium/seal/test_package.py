@@ -268,7 +268,10 @@ def test_a_rewritten_journal_with_a_rewritten_manifest_is_refused(world: World, 
         members[manifest.MANIFEST] = manifest.render_manifest(members)
 
     report = verify_package(changed(package, edit), roots=world.trust)
-    assert codes(report) == {"META-INF/signature.p7s": "DIGEST_MISMATCH"}
+    assert codes(report) == {
+        "META-INF/signature.p7s": "DIGEST_MISMATCH",
+        "audit/chain.jsonl": "JOURNAL_FORMAT",
+    }
 
 
 def test_a_manifest_sealed_by_another_organisation_is_refused(world: World, package: Path) -> None:
@@ -435,6 +438,7 @@ def test_an_honest_package_is_reported_file_by_file(world: World, package: Path)
         ("signature", "Ильина Анна Петровна"),
         ("seal", "НМИЦ онкологии"),
         ("dissent", "Ильина Анна Петровна"),
+        ("journal", ""),
     ]
     assert report_lines(report, "ru")[-1] == "Все проверки пройдены."
     assert report_lines(report, "en")[-1] == "Every check held."
