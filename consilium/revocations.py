@@ -25,4 +25,6 @@ def refresh(parts: Parts, payload: dict[str, Any]) -> None:
     issued = sa.select(certificates.c.der).where(certificates.c.not_after > at)
     with parts.store.read(at) as reader:
         known = [der for query in (made, issued) for der in reader.connection.execute(query).scalars() if der]
-    parts.evidence.revocation.refresh([*parts.trust().intermediates, *known])
+    trust = parts.trust()
+    authorities = (*trust.roots, *trust.intermediates)
+    parts.evidence.revocation.refresh([*trust.intermediates, *known], authorities)

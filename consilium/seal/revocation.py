@@ -90,7 +90,7 @@ class Revocation:
         at = clock.now()
         found = []
         for url in dict.fromkeys((*self._named_lists(subject), *self.crl_urls)):
-            fetched = self._list(url, since, at)
+            fetched = self._list(url, since, at, (issuer.der, *trust.roots, *trust.intermediates))
             if fetched is not None:
                 found.append(fetched)
         return _good(found, issuer, at) or _good(map(list_of, trust.crls), issuer, at)
@@ -99,20 +99,24 @@ class Revocation:
         """Lists fetched before, whatever process fetched them; for who judges without a network."""
         return tuple(der for path in sorted(self.folder.glob("*.crl")) if (der := _read(path)))
 
-    def refresh(self, certificates: list[bytes]) -> None:
-        """Fetch what the settings and these certificates name, so that signatures are judged by fresh lists."""
+    def refresh(self, certificates: list[bytes], authorities: tuple[bytes, ...] = ()) -> None:
+        """Fetch what the settings and these certificates name, so that signatures are judged by fresh lists.
+
+        `authorities`: certificates whose lists are told from a stranger's.
+        """
         at = clock.now()
         named = [url for der in certificates for url in self._named_lists(certificate_of(der))]
         for url in dict.fromkeys((*self.crl_urls, *named)):
-            self._list(url, at, at)
+            self._list(url, at, at, authorities)
 
-    def _list(self, url: str, since: datetime, at: datetime) -> RevocationList | None:
+    def _list(
+        self, url: str, since: datetime, at: datetime, authorities: tuple[bytes, ...]
+    ) -> RevocationList | None:
         path = self.folder / f"{hashlib.sha256(url.encode()).hexdigest()}.crl"
-        der = _read(path)
-        known = list_of(der) if der else None
+        known = _kept(path)
         good = known is not None and known.next_update > at
         rested = at - self._asked.get(url, at - 2 * REST) >= REST
-        if good and known is not None and (known.this_update >= since or not rested):
+        if good and known is not None and (not rested or _new_enough(known, since, authorities)):
             return known
         try:
             fetched = list_of(crl_from(self._get(url)))
@@ -120,8 +124,8 @@ class Revocation:
             log.warning("revocation.no_list", extra={"url": url, "cause": error.code})
             return known if good else None
         self._asked[url] = at
-        if known is not None and fetched.issuer == known.issuer and fetched.this_update < known.this_update:
-            log.warning("revocation.older_list", extra={"url": url})
+        if known is not None and _worse(fetched, known, authorities):
+            log.warning("revocation.worse_list", extra={"url": url})
             return known
         write_private(path, fetched.der)
         return fetched
@@ -172,6 +176,36 @@ class Revocation:
 
 def _good(lists: Iterable[RevocationList], issuer: Certificate, at: datetime) -> list[RevocationList]:
     return [one for one in lists if one.usable and one.next_update > at and one.by(issuer)]
+
+
+def _new_enough(known: RevocationList, since: datetime, authorities: tuple[bytes, ...]) -> bool:
+    """Whether nobody need be asked: made after that moment, by somebody we know."""
+    return known.this_update >= since and any(known.by(certificate_of(one)) for one in authorities)
+
+
+def _worse(fetched: RevocationList, known: RevocationList, authorities: tuple[bytes, ...]) -> bool:
+    """Whether a list does not take the place of the one we have: nobody we know signed it, or it is an older one.
+
+    Lists come over plain HTTP: what lies in between may answer with anything, and one that names a day to come
+    would keep every later one out. So a list's own word on its time counts only between two of the same key.
+    """
+    theirs, ours = (
+        {one.der for one in map(certificate_of, authorities) if each.by(one)} for each in (fetched, known)
+    )
+    older = fetched.this_update < known.this_update
+    if theirs or ours:
+        return not theirs or (older and bool(theirs & ours))
+    return older and fetched.issuer == known.issuer
+
+
+def _kept(path: Path) -> RevocationList | None:
+    """The list of that file; None where there is none, or what a disk made of one."""
+    der = _read(path)
+    try:
+        return list_of(der) if der else None
+    except SignatureRefused:
+        log.warning("revocation.unreadable", extra={"file": path.name})
+        return None
 
 
 def _uris(extension: bytes | None, method: str) -> tuple[str, ...]:

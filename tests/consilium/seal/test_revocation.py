@@ -1,13 +1,16 @@
 """OCSP judged strictly, lists fetched within bounds, and nobody asked who was not named here."""
 
+import hashlib
 import socket
 import ssl
 import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -298,6 +301,30 @@ def revocation(desk: Desk, url: str, tmp_path: Path) -> Revocation:
     return Revocation(Allowed.of((), (url,)), (f"{url}/crl",), f"{url}/ocsp", tmp_path)
 
 
+@contextmanager
+def answering(content: bytes) -> Iterator[int]:
+    """A server that gives everybody these bytes; its port."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content)
+
+        def log_message(self, *_: object) -> None:
+            """Nothing to say."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.02,))
+        thread.start()
+        try:
+            yield server.server_address[1]
+        finally:
+            server.shutdown()
+            thread.join()
+
+
 def signer(desk: Desk) -> bytes:
     """A certificate of the authority whose state both services know."""
     key = desk.authority.new_key()
@@ -319,6 +346,65 @@ def test_a_list_is_fetched_once_kept_on_disk_and_never_exchanged_for_an_older_on
     monkeypatch.setattr(clock, "now", lambda: at + timedelta(hours=1))
     assert again.proof(person, desk.authority.root, trust, clock.now()).crls == first.crls
     assert desk.asked["crl"] == asked + 2
+
+
+def crl_of(name: x509.Name, key: ec.EllipticCurvePrivateKey, at: datetime) -> bytes:
+    builder = x509.CertificateRevocationListBuilder().issuer_name(name)
+    builder = builder.last_update(at).next_update(at + timedelta(days=30))
+    return builder.sign(key, hashes.SHA256()).public_bytes(Encoding.DER)
+
+
+@pytest.mark.parametrize("first", [False, True], ids=["ours was there", "theirs came first"])
+def test_a_list_that_nobody_signed_neither_takes_a_place_nor_keeps_it(
+    desk: Desk, revocation: Revocation, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, first: bool
+) -> None:
+    """Lists come over plain HTTP: who sits in between answers under the authority's name, from the next year."""
+    root = x509.load_der_x509_certificate(desk.authority.root)
+    trust, person, at = TrustStore((desk.authority.root,)), signer(desk), clock.now()
+    forged = crl_of(root.subject, ec.generate_private_key(ec.SECP256R1()), at + timedelta(days=365))
+    (address,) = revocation.crl_urls
+    place = tmp_path / f"{hashlib.sha256(address.encode()).hexdigest()}.crl"
+    if first:
+        place.write_bytes(forged)
+    else:
+        genuine = revocation.proof(person, desk.authority.root, trust, at).crls
+        with answering(forged) as elsewhere:
+            monkeypatch.setattr(Allowed, "address", lambda _, url: ("127.0.0.1", "127.0.0.1", elsewhere))
+            monkeypatch.setattr(clock, "now", lambda: at + timedelta(minutes=20))
+            Revocation(revocation.allowed, revocation.crl_urls, "", tmp_path).refresh([], trust.roots)
+        monkeypatch.undo()
+        assert place.read_bytes() == genuine[0]
+    again = Revocation(revocation.allowed, revocation.crl_urls, "", tmp_path)
+    assert again.proof(person, desk.authority.root, trust, at - timedelta(seconds=1)).crls == again.kept()
+    assert place.read_bytes() != forged
+
+
+def test_a_kept_list_that_the_disk_spoilt_is_fetched_anew(
+    desk: Desk, revocation: Revocation, tmp_path: Path
+) -> None:
+    trust, person, at = TrustStore((desk.authority.root,)), signer(desk), clock.now()
+    (address,) = revocation.crl_urls
+    (tmp_path / f"{hashlib.sha256(address.encode()).hexdigest()}.crl").write_bytes(b"\0" * 700)
+    assert len(revocation.proof(person, desk.authority.root, trust, at).crls) == 1
+
+
+def test_an_authority_that_changed_its_key_is_believed_with_an_earlier_list_than_the_old_keys(
+    tmp_path: Path,
+) -> None:
+    at = clock.now().replace(microsecond=0)
+    old, new = OtherAuthority(at, "The authority"), OtherAuthority(at, "The authority")
+    lists = {
+        "old": crl_of(old.name, old.key, at + timedelta(minutes=3)),
+        "new": crl_of(new.name, new.key, at - timedelta(minutes=3)),
+    }
+    person = new.certify(ec.generate_private_key(ec.SECP256R1()).public_key())
+    trust = TrustStore((old.certificate, new.certificate))
+    with answering(lists["new"]) as port:
+        address = f"http://127.0.0.1:{port}/crl"
+        (tmp_path / f"{hashlib.sha256(address.encode()).hexdigest()}.crl").write_bytes(lists["old"])
+        revocation = Revocation(Allowed.of((), (address,)), (address,), "", tmp_path)
+        found = revocation.proof(person, new.certificate, trust, at + timedelta(minutes=5))
+    assert found.crls == (lists["new"],)
 
 
 def test_a_silent_responder_is_made_up_for_only_by_a_list_issued_after_the_signature(
