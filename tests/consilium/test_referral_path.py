@@ -1,5 +1,7 @@
 """The referral of a request as a paper, by real commands, keys and packages: refused, made, sealed, annulled, anew."""
 
+from dataclasses import replace
+from pathlib import Path
 from uuid import UUID, uuid4
 
 import pytest
@@ -8,14 +10,16 @@ from lxml import etree
 from consilium import commands as c
 from consilium import sealing
 from consilium.actor import SYSTEM
+from consilium.documents.conformance import check
 from consilium.filing.compose import registry_kind
 from consilium.model import CaseStatus, FilingStatus, Paper, Protocol, ProtocolStatus
 from consilium.queries import referrals, register
 from consilium.queries.papers import referrals_of
 from consilium.seal.package import read_package
 from consilium.seal.report import verify_package
+from tests.consilium.conftest import embedded
 from tests.consilium.test_papers_path import act_about, seal, signed_and_sealed
-from tests.people import World
+from tests.people import World, inhabited
 
 REASON = "Направление выписано не в ту организацию"
 NS = {"h": "urn:hl7-org:v3"}
@@ -212,6 +216,32 @@ def test_the_consilium_goes_its_way_whatever_becomes_of_the_referral(shared: Wor
     annulled(shared, shared.protocol(referral.id))
     assert shared.case(case).status is CaseStatus.SEALED
     assert shared.protocol(protocol.id).annulled_at is None
+
+
+@pytest.mark.needs_semd
+def test_a_real_requests_referral_holds_before_the_states_rules(tmp_path: Path, semd_dir: Path):
+    """With the official files installed the gate itself judges; here it is asked once more, and of an act's successor."""
+    settings = replace(embedded(tmp_path), semd_dir=semd_dir)
+    with inhabited(settings) as world:
+        first = of_sent(world)
+        annulled(world, signed_and_sealed(world, first.id))
+        for paper in (first, made(world, first.case_id)):
+            parts = world.parts
+            report = check(paper.document, parts.official(), parts.terms())
+            assert (report.guide, report.xsd, report.errors) == ("185", True, ())
+            assert report.rules_fired > 150
+            assert "dictionaries" not in report.unchecked
+
+
+@pytest.mark.needs_semd
+def test_what_the_states_rules_refuse_is_not_frozen(tmp_path: Path, semd_dir: Path):
+    """A region that no dictionary knows: the paper is not made, and no number is taken."""
+    with inhabited(replace(embedded(tmp_path), semd_dir=semd_dir)) as world:
+        case = world.sent(region_code="00", region_name="Нет такого региона")
+        refused = world.refusal("ivanova", c.MakeReferral(request=case))
+        assert refused.code == "document_refused"
+        assert refused.details["findings"]
+        assert of_sent(world).number.endswith("-00001")
 
 
 def filed(world: World, paper: Protocol) -> None:
