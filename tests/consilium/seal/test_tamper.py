@@ -3,7 +3,7 @@
 Positions are taken from the structure of each part, not at random alone: every class of byte of DER (identifier,
 length, each kind of content), of XML and JSON (names, values, space), of PEM, and of the container (each field of each
 kind of header). By default one position of each class in each file and a sample of the rest; `-m long` tries every
-byte.
+byte, in parts that may be run beside each other: `-m long -n 2 -k at_all`.
 """
 
 import io
@@ -11,7 +11,7 @@ import random
 import struct
 import zipfile
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -31,6 +31,8 @@ AGES = ("sealed", "twice")
 # Positions of each class in each file; the package of three layers has thrice the files.
 SAMPLE = {"sealed": 3, "twice": 1}
 EXCHANGES = 250
+# The whole of a package is too much for one test's patience; together the parts leave out no byte.
+PARTS = 8
 
 
 def held(ages: Ages, content: bytes, age: str = "twice") -> bool:
@@ -128,15 +130,10 @@ def member_positions(name: str, content: bytes) -> Iterator[tuple[str, int]]:
     return text_positions(content)
 
 
-def chosen(
-    positions: Iterator[tuple[str, int]], chance: random.Random, sample: int, *, every: bool
-) -> list[tuple[str, int]]:
-    """All positions, or a few of each class."""
-    found = list(positions)
-    if every:
-        return found
+def chosen(positions: Iterator[tuple[str, int]], chance: random.Random, sample: int) -> list[tuple[str, int]]:
+    """A few of each class."""
     classes: dict[str, list[int]] = {}
-    for kind, place in found:
+    for kind, place in positions:
         classes.setdefault(kind, []).append(place)
     return [
         (kind, place)
@@ -145,17 +142,18 @@ def chosen(
     ]
 
 
-def tried_in_members(ages: Ages, age: str, *, every: bool) -> tuple[Counter[str], list[str]]:
+def tried_in_members(
+    ages: Ages, age: str, positions: Iterable[tuple[str, str, int]], chance: random.Random
+) -> tuple[Counter[str], list[str]]:
     """Change one byte of one file, pack it as the writer would, and judge: how many, and what held."""
-    members, chance = read_package(getattr(ages, age)), random.Random(7)
+    members = read_package(getattr(ages, age))
     tried: Counter[str] = Counter()
     accepted: list[str] = []
-    for name, content in members.items():
-        for kind, place in chosen(member_positions(name, content), chance, SAMPLE[age], every=every):
-            tried[f"{_part(name)}: {kind}"] += 1
-            changed = flipped(content, place, chance.randrange(8))
-            if held(ages, container.pack(members | {name: changed}), age):
-                accepted.append(f"{name}[{place}] {kind}")
+    for name, kind, place in positions:
+        tried[f"{_part(name)}: {kind}"] += 1
+        changed = flipped(members[name], place, chance.randrange(8))
+        if held(ages, container.pack(members | {name: changed}), age):
+            accepted.append(f"{name}[{place}] {kind}")
     return tried, accepted
 
 
@@ -166,7 +164,13 @@ def _part(name: str) -> str:
 
 @pytest.mark.parametrize("age", AGES)
 def test_no_changed_byte_of_any_class_in_any_file_is_accepted(ages: Ages, age: str, record_property) -> None:
-    tried, accepted = tried_in_members(ages, age, every=False)
+    chance = random.Random(7)
+    positions = [
+        (name, kind, place)
+        for name, content in read_package(getattr(ages, age)).items()
+        for kind, place in chosen(member_positions(name, content), chance, SAMPLE[age])
+    ]
+    tried, accepted = tried_in_members(ages, age, positions, chance)
     record_property("positions", sum(tried.values()))
     print(f"{age}: {sum(tried.values())} positions in {len(tried)} classes")
     assert accepted == []
@@ -189,7 +193,7 @@ def test_no_changed_byte_of_any_class_in_any_file_is_accepted(ages: Ages, age: s
 @pytest.mark.parametrize("age", AGES)
 def test_no_changed_byte_of_the_container_itself_is_accepted(ages: Ages, age: str) -> None:
     content, chance = getattr(ages, age), random.Random(13)
-    positions = chosen(zip_positions(content), chance, 3, every=False)
+    positions = chosen(zip_positions(content), chance, 3)
     for kind, place in positions:
         for bit in (0, chance.randrange(1, 8)):
             assert not held(ages, flipped(content, place, bit), age), (kind, place)
@@ -200,15 +204,42 @@ def test_no_changed_byte_of_the_container_itself_is_accepted(ages: Ages, age: st
 @pytest.mark.long
 @pytest.mark.timeout(7200)
 @pytest.mark.parametrize("age", AGES)
-def test_no_changed_byte_at_all_is_accepted(ages: Ages, age: str) -> None:
-    tried, accepted = tried_in_members(ages, age, every=True)
+@pytest.mark.parametrize("part", range(PARTS))
+def test_no_changed_byte_at_all_is_accepted(
+    ages: Ages, age: str, part: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Every byte of every file, and every byte of the container around them; this part's of both.
+
+    Each is refused with a code: what a parser let out would be logged.
+    """
     content = getattr(ages, age)
-    for kind, place in zip_positions(content):
-        tried[kind] += 1
-        if held(ages, flipped(content, place), age):
-            accepted.append(f"{kind} {place}")
-    print(f"{age}: all {sum(tried.values())} bytes of {len(content)}")
+    assert held(ages, content, age)
+    positions = every_position(content)[part::PARTS]
+    tried, accepted = tried_in_members(ages, age, positions, random.Random(part))
+    assert sum(tried.values()) == len(positions)
+    around = list(zip_positions(content))[part::PARTS]
+    accepted += [f"{kind} {place}" for kind, place in around if held(ages, flipped(content, place), age)]
+    print(f"{age}, part {part}: {len(positions)} bytes of files, {len(around)} of the container")
     assert accepted == []
+    assert [record.exc_text for record in caplog.records] == []
+
+
+@pytest.mark.parametrize("age", AGES)
+def test_the_parts_of_every_byte_leave_none_out(ages: Ages, age: str) -> None:
+    content = getattr(ages, age)
+    around = [place for _, place in zip_positions(content)]
+    inside = every_position(content)
+    assert len(set(inside)) == sum(map(len, read_package(content).values()))
+    assert len(set(around)) + len(inside) == len(content)
+
+
+def every_position(content: bytes) -> list[tuple[str, str, int]]:
+    """(file, class, position) of every byte of every file."""
+    return [
+        (name, kind, place)
+        for name, file in read_package(content).items()
+        for kind, place in member_positions(name, file)
+    ]
 
 
 # --- files removed, added, doubled, moved, exchanged ------------------------------------------------
