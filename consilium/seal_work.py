@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from uuid import UUID
 
 from consilium import clock
@@ -15,6 +15,7 @@ from consilium.seal.errors import SealError, SignatureRefused
 from consilium.seal.timestamp import VerifiedTimestamp, verify_token
 from consilium.store import seal_works
 from consilium.store.failpoint import failpoint
+from consilium.store.transaction import Transaction
 
 __all__ = ["Waits", "Work", "waiting"]
 
@@ -42,26 +43,41 @@ def waiting(waits_for: str) -> Iterator[None]:
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """What one protocol's seal obtains, each thing once."""
+    """What one protocol's seal obtains, each thing once. `known` is what was kept when the work began, and since."""
 
     parts: Parts
     protocol_id: UUID
+    known: dict[str, bytes] = field(default_factory=dict)
+
+    @classmethod
+    def begun(cls, parts: Parts, protocol_id: UUID) -> Work:
+        """With everything that earlier runs obtained."""
+        with parts.store.read() as reader:
+            return cls(parts, protocol_id, seal_works.all_kept(reader.connection, protocol_id))
 
     def once(self, name: str, make: Callable[[], bytes]) -> bytes:
         """What is kept under that name, made now if it is not there yet."""
-        with self.parts.store.read() as reader:
-            known = seal_works.kept(reader.connection, self.protocol_id, name)
+        known = self.known.get(name)
         return known if known is not None else self.keep(name, make())
 
-    def keep(self, name: str, content: bytes) -> bytes:
-        """Durable before anything is built on it; of two that made the same thing, the first one's."""
+    def keep(self, name: str, content: bytes, *, instead: bool = False) -> bytes:
+        """Durable before anything is built on it; of two that made the same thing, the first one's.
+
+        ``instead``: in the place of whatever was kept under that name.
+        """
         at = clock.now()
-        return self.parts.store.run(
-            at, lambda tx: seal_works.keep(tx.connection, self.protocol_id, name, content, at)
-        )
+
+        def kept(tx: Transaction) -> bytes:
+            if instead:
+                seal_works.forget(tx.connection, self.protocol_id, name)
+            return seal_works.keep(tx.connection, self.protocol_id, name, content, at)
+
+        self.known[name] = self.parts.store.run(at, kept)
+        return self.known[name]
 
     def forget(self, name: str) -> None:
         self.parts.store.run(clock.now(), lambda tx: seal_works.forget(tx.connection, self.protocol_id, name))
+        self.known.pop(name, None)
 
     def token(self, covered: bytes) -> VerifiedTimestamp:
         """The timestamp over these bytes, asked for once; a kept one is verified again. Raises Waits."""

@@ -40,7 +40,6 @@ from consilium.seal.timestamp import VerifiedTimestamp, covered_by
 from consilium.seal.verify import VerifiedSignature, verify
 from consilium.seal_work import Waits, Work, waiting
 from consilium.service import Service
-from consilium.store import seal_works
 from consilium.store.failpoint import failpoint
 
 __all__ = ["packages", "seal_protocol", "stamp_signatures"]
@@ -102,7 +101,7 @@ def stamp_signatures(parts: Parts, payload: dict[str, Any]) -> datetime | None:
     if protocol.status is not ProtocolStatus.SIGNING:
         return None
     try:
-        work = Work(parts, protocol.id)
+        work = Work.begun(parts, protocol.id)
         for row in packing.signed_rows(protocol).values():
             work.token(covered_by(row.cms))
     except Waits as waits:
@@ -149,7 +148,7 @@ class _Seal:
         self.sealer = expected_sealer(organisation, self.power)
         self.audit = audit
         self.row = row
-        self.work = Work(parts, protocol.id)
+        self.work = Work.begun(parts, protocol.id)
         self.stamps: dict[str, VerifiedTimestamp] = {}
         self.verified: dict[str, VerifiedSignature] = {}
         self.evidence = Evidence()
@@ -187,8 +186,7 @@ class _Seal:
 
     def _finished(self) -> RecordSeal | None:
         """The package of an earlier run that ended before its word was told."""
-        with self.parts.store.read() as reader:
-            kept = seal_works.kept(reader.connection, self.protocol.id, self._package_key)
+        kept = self.work.known.get(self._package_key)
         if kept is None:
             return None
         command = msgspec.msgpack.decode(kept, type=RecordSeal)
@@ -263,8 +261,7 @@ class _Seal:
                 package_digest=digest,
                 package_name=f"{self.protocol.document_id}-{digest[:16]}.asice",
             )
-            self.work.forget(self._package_key)
-            self.work.keep(self._package_key, msgspec.msgpack.encode(command))
+            self.work.keep(self._package_key, msgspec.msgpack.encode(command), instead=True)
             failpoint("sealing.package_named")
             draft.replace(folder / command.package_name)
         finally:

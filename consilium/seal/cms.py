@@ -4,8 +4,10 @@ The bytes are read here and nowhere re-encoded: what is hashed for the signature
 `verify.py` judges; this module only says what the file claims.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 
 from consilium.seal import asn1
 from consilium.seal.asn1 import Fields, Limits, Node
@@ -38,6 +40,8 @@ CONTENT_TAG, CERTIFICATES_TAG, CRLS_TAG, SIGNED_TAG, UNSIGNED_TAG, SKI_TAG = (
     0xA1,
     0x80,
 )
+# While a package is made or judged each signature is read many times; a file above this size is read anew each time.
+REMEMBERED = 32 * 1024
 # Nesting of a SignerInfo in the file, and of what may be streamed: the lists of certificates and signers at most.
 SIGNER_DEPTH, OUTER_DEPTH = 5, 4
 
@@ -63,7 +67,7 @@ class SignedMessage:
     certificate_digest_oid: str
     certificate_digest: bytes
     certificate_issuer: tuple[bytes, int] | None
-    unsigned: dict[str, tuple[bytes, ...]]
+    unsigned: Mapping[str, tuple[bytes, ...]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +78,7 @@ class _SignerInfo:
     attributes: Node
     signature_oid: str
     signature: bytes
-    unsigned: dict[str, tuple[bytes, ...]]
+    unsigned: Mapping[str, tuple[bytes, ...]]
 
 
 def parse(data: bytes, limits: Limits, *, ber_outer: bool = False) -> SignedMessage:
@@ -82,6 +86,12 @@ def parse(data: bytes, limits: Limits, *, ber_outer: bool = False) -> SignedMess
 
     ``ber_outer`` admits indefinite lengths around the parts that were signed, as streaming tools write them.
     """
+    read = _parsed if len(data) <= REMEMBERED else _parsed.__wrapped__
+    return read(data, limits, ber_outer)
+
+
+@lru_cache(maxsize=256)
+def _parsed(data: bytes, limits: Limits, ber_outer: bool) -> SignedMessage:  # noqa: FBT001  # named at the door
     if ber_outer:
         data = asn1.definite(data, limits, OUTER_DEPTH)
     signed_data = _signed_data(asn1.scan(data, limits, opaque=(SIGNER_DEPTH, UNSIGNED_TAG)))

@@ -1,7 +1,10 @@
 """What the verifier believes: root certificates, intermediates, revocation lists and OCSP answers, as DER bytes."""
 
+import os
+import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 from cryptography import x509
@@ -10,9 +13,13 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from consilium.seal.errors import SignatureRefused
 from consilium.seal.names import names_in
 
-__all__ = ["TrustStore", "certificates_from", "crl_from"]
+__all__ = ["TrustStore", "certificates_from", "crl_from", "files_of"]
 
-SUFFIXES = {".crt", ".pem", ".crl"}
+SUFFIXES = frozenset({".crt", ".pem", ".crl"})
+Files = tuple[tuple[str, bytes], ...]
+# How many folders are remembered, and how long after a change a folder is read anew each time: two changes
+# within one tick of the file system's clock look alike.
+FOLDERS, TICK = 8, 2_000_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,15 +35,13 @@ class TrustStore:
     def load(cls, folder: Path) -> "TrustStore":
         """Read a folder: `*.crt` and `*.pem` certificates (a self-signed one is a root), `*.crl` lists; PEM or DER.
 
+        Asked for each verification: the files are read again when one of them has changed (`files_of`).
         Raises SignatureRefused: BAD_CERTIFICATE or NO_CRL for a file that is neither, TRUST_UNREADABLE.
         """
         try:
-            files = {file: file.read_bytes() for file in sorted(folder.iterdir()) if file.suffix in SUFFIXES}
+            return _loaded(files_of(folder, SUFFIXES))
         except OSError as error:
             raise SignatureRefused("TRUST_UNREADABLE") from error
-        certificates = [content for file, content in files.items() if file.suffix != ".crl"]
-        crls = [crl_from(content) for file, content in files.items() if file.suffix == ".crl"]
-        return cls.sorted_out((der for content in certificates for der in certificates_from(content)), crls)
 
     @classmethod
     def sorted_out(cls, certificates: Iterable[bytes], crls: Iterable[bytes]) -> "TrustStore":
@@ -57,6 +62,42 @@ class TrustStore:
             _once(self.crls + other.crls),
             _once(self.ocsps + other.ocsps),
         )
+
+
+def files_of(folder: Path, suffixes: frozenset[str]) -> Files:
+    """Names and contents of a folder's files, by name; read anew when the file system says that one has changed.
+
+    Raises OSError.
+    """
+    found = sorted(
+        (one for one in os.scandir(folder) if Path(one.name).suffix in suffixes), key=lambda one: one.name
+    )
+    seen = [(one.name, one.stat()) for one in found]
+    state = tuple(
+        (name, stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns) for name, stat in seen
+    )
+    key = (folder, suffixes)
+    known = _folders.get(key)
+    if known is not None and known[0] == state:
+        return known[1]
+    files = tuple((name, (folder / name).read_bytes()) for name, _ in seen)
+    if all(stat.st_ctime_ns < time.time_ns() - TICK for _, stat in seen):
+        if len(_folders) >= FOLDERS:
+            _folders.clear()
+        _folders[key] = (state, files)
+    return files
+
+
+_folders: dict[tuple[Path, frozenset[str]], tuple[object, Files]] = {}
+
+
+@lru_cache(maxsize=FOLDERS)
+def _loaded(files: Files) -> TrustStore:
+    certificates = [content for name, content in files if not name.endswith(".crl")]
+    crls = [crl_from(content) for name, content in files if name.endswith(".crl")]
+    return TrustStore.sorted_out(
+        (der for content in certificates for der in certificates_from(content)), crls
+    )
 
 
 def certificates_from(content: bytes) -> Iterator[bytes]:

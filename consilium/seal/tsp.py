@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 
 from consilium.seal import asn1, der
 from consilium.seal.asn1 import Fields, Limits, Node
@@ -26,6 +27,8 @@ OIDS = {
 }
 # A token holds a dozen certificates and their lists at the very most.
 LIMITS = Limits(size=256 * 1024, depth=32, nodes=20_000)
+# As with signatures (`cms`): a token is read many times while a package is made or judged.
+REMEMBERED = 32 * 1024
 GRANTED, GRANTED_WITH_MODS = 0, 1
 FAILURES = {
     0: "badAlg",
@@ -99,6 +102,12 @@ def read_reply(reply: bytes) -> bytes:
 
 def read_token(token: bytes) -> Token:
     """A TimeStampToken: SignedData with one signer over one TSTInfo."""
+    read = _token if len(token) <= REMEMBERED else _token.__wrapped__
+    return read(token)
+
+
+@lru_cache(maxsize=256)
+def _token(token: bytes) -> Token:
     with _as_format():
         content_type, signed_data = _content_info(asn1.scan(token, LIMITS))
         if content_type != OIDS["signed_data"]:

@@ -14,7 +14,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from consilium.store.tables import seal_works
 
-__all__ = ["forget", "keep", "kept"]
+__all__ = ["all_kept", "forget", "keep", "kept"]
 
 
 def kept(connection: sa.Connection, protocol_id: UUID, name: str) -> bytes | None:
@@ -23,12 +23,19 @@ def kept(connection: sa.Connection, protocol_id: UUID, name: str) -> bytes | Non
     return connection.execute(sa.select(seal_works.c.content).where(*where)).scalar()
 
 
+def all_kept(connection: sa.Connection, protocol_id: UUID) -> dict[str, bytes]:
+    """Everything that protocol's seal has obtained, by name."""
+    query = sa.select(seal_works.c.name, seal_works.c.content).where(seal_works.c.protocol_id == protocol_id)
+    return {row.name: row.content for row in connection.execute(query)}
+
+
 def keep(connection: sa.Connection, protocol_id: UUID, name: str, content: bytes, at: datetime) -> bytes:
     """Keep it, and answer what is kept: the first of two that did the same work wins."""
     insert = (postgresql if connection.dialect.name == "postgresql" else sqlite).insert(seal_works)
     row = {"protocol_id": protocol_id, "name": name, "content": content, "at": at}
-    connection.execute(insert.values(row).on_conflict_do_nothing(index_elements=["protocol_id", "name"]))
-    return kept(connection, protocol_id, name) or content
+    unless_known = insert.values(row).on_conflict_do_nothing(index_elements=["protocol_id", "name"])
+    written: bytes | None = connection.execute(unless_known.returning(seal_works.c.content)).scalar()
+    return written or kept(connection, protocol_id, name) or content
 
 
 def forget(connection: sa.Connection, protocol_id: UUID, name: str | None = None) -> None:

@@ -302,7 +302,7 @@ def test_without_word_about_revocation_nothing_is_sealed(shared: World, behaviou
 def test_an_earlier_proof_is_dropped_only_when_its_authority_cannot_count_again(world: World):
     protocol = world.signed(*ALL)
     covered = sealing.covered_by(protocol.signatures[0].cms)
-    work, kept = seal_work.Work(world.parts, protocol.id), f"tst:{hashlib.sha256(covered).hexdigest()}"
+    work, kept = seal_work.Work.begun(world.parts, protocol.id), f"tst:{hashlib.sha256(covered).hexdigest()}"
     first = work.token(covered)
     collector, trust = world.parts.evidence, world.parts.evidence.trust
     # No list is to be had, and the one we had is gone: for the moment nobody can say whether the token counts.

@@ -29,6 +29,7 @@ from consilium.seal import (
     TrustStore,
     verify,
 )
+from consilium.seal import trust as trusted
 from consilium.seal.policy import Policy
 from tests.conftest import ROOT
 from tests.consilium.seal import forge
@@ -243,6 +244,30 @@ def test_a_folder_of_trust_that_cannot_be_read_is_refused(tmp_path: Path) -> Non
     (tmp_path / "root.crt").rename(tmp_path / "root.crl")
     with pytest.raises(SignatureRefused, match="NO_CRL"):
         TrustStore.load(tmp_path)
+
+
+def test_a_folder_of_trust_is_read_again_when_a_file_changes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = OtherAuthority(AT, "Root")
+    (tmp_path / "root.crt").write_bytes(root.certificate)
+    (tmp_path / "root.crl").write_bytes(root.crl())
+    monkeypatch.setattr(trusted, "TICK", 0)
+    first = TrustStore.load(tmp_path)
+    assert TrustStore.load(tmp_path) is first
+    (tmp_path / "root.crl").write_bytes(other := root.crl(7))
+    assert TrustStore.load(tmp_path).crls == (other,)
+    (tmp_path / "root.crl").unlink()
+    assert TrustStore.load(tmp_path).crls == ()
+
+
+def test_two_changes_within_a_tick_of_the_file_systems_clock_are_both_seen(tmp_path: Path) -> None:
+    """Same name, size and inode, and times put back: only the moment of the change itself tells, if it can."""
+    root = OtherAuthority(AT, "Root")
+    path = tmp_path / "root.crl"
+    for _ in range(20):
+        path.write_bytes(made := root.crl())
+        assert TrustStore.load(tmp_path).crls == (made,)
 
 
 def test_a_name_may_be_longer_than_thirty_two_russian_letters(world: World) -> None:
