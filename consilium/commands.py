@@ -14,6 +14,8 @@ from uuid import UUID
 
 from msgspec import Meta
 
+from consilium.model.particulars import Particulars
+
 Line = Annotated[str, Meta(max_length=300)]
 Code = Annotated[str, Meta(max_length=5)]
 Paragraph = Annotated[str, Meta(max_length=4_000)]
@@ -614,6 +616,18 @@ class RewriteSection(Command):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class WriteParticulars(Command):
+    """The whole of what the consilium settled on; `before` is the digest of what was seen. Chair or secretary.
+
+    Nothing entered: the document repeats the referral's diagnosis.
+    """
+
+    protocol: UUID
+    before: Digest
+    particulars: Particulars
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FreezeProtocol(Command):
     """One rendering, byte-exact from then on (PR-06). Chair or secretary.
 
@@ -930,6 +944,7 @@ WIRE: dict[str, type[Command]] = {
     "dissent.withdraw": WithdrawDissent,
     "protocol.write": WriteProtocol,
     "protocol.rewrite": RewriteSection,
+    "protocol.particulars": WriteParticulars,
     "protocol.freeze": FreezeProtocol,
     "readiness.begin": BeginReadinessTest,
     "readiness.answer": AnswerReadinessTest,

@@ -51,6 +51,8 @@ CODES: dict[str, str] = {
     "document_refused": "The document does not conform to its guide; details.findings lists why.",
     "text_refused": "Control or bidirectional characters.",
     "command_id_reused": "The same command id came with another payload.",
+    "main_diagnosis": "There is not exactly one main diagnosis (11.1077).",
+    "no_place": "The document of this kind has no place for it; details.field.",
     # conflict
     "stale_revision": "Somebody changed it first; details.current is the other text.",
     "wrong_step": "Not possible in this status; details.status says which it is.",

@@ -553,6 +553,16 @@ class DraftWritten(ProtocolEvent):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ParticularsWritten(ProtocolEvent):
+    """What was settled on became another text; `digest` is its sha256 (hex), of the empty text for nothing."""
+
+    by: UUID
+    digest: str
+    diagnoses: int
+    advice: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ProtocolFrozen(ProtocolEvent):
     version: int
     digest: str
@@ -866,6 +876,7 @@ EVENTS: dict[str, type[Event]] = {
         ConsiliumClosed,
         ProtocolDrafted,
         DraftWritten,
+        ParticularsWritten,
         ProtocolFrozen,
         DocumentOpenedForSigning,
         SignatureAttached,

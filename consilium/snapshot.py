@@ -29,6 +29,7 @@ from consilium.model import (
     Signature,
     SignatureStatus,
 )
+from consilium.model.particulars import digest_of
 from consilium.rules import access, floor, kinds, recording, voting
 
 if TYPE_CHECKING:
@@ -102,6 +103,7 @@ SECTIONS: dict[type[Event], frozenset[str]] = {
     events.RecordingStopped: _RECORDING,
     events.ConsiliumClosed: ALL,
     events.ProtocolDrafted: frozenset({"protocols", "agenda"}),
+    events.ParticularsWritten: frozenset({"protocols"}),
     events.ProtocolFrozen: frozenset({"protocols"}),
     events.SignatureAttached: frozenset({"protocols"}),
     events.SignatureDeclined: frozenset({"protocols"}),
@@ -490,6 +492,7 @@ def _protocols(scene: Scene, seat: Seat) -> list[dict[str, Any]]:
             "status": one.status,
             "version": one.version,
             "digest": one.digest,
+            "particulars": digest_of(one.particulars),
             "awaits_me": _awaits(one, seat),
             "annulled": one.annulled_at is not None,
             "papers": [_paper(paper, seat) for paper in scene.papers if paper.item_id == one.item_id],

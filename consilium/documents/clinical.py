@@ -67,19 +67,51 @@ def diagnoses(form: Form) -> Group:
         for one in settled(form.facts)
     )
     table = Table(("Вид", "Код МКБ-10", "Диагноз", "Уточнения"), rows)
-    return Group("diagnoses", "Диагноз", (table,) if rows else ())
+    blocks = (*_whose_diagnosis(form), table, *(() if follows_up(form) else _clinical_group(form)))
+    return Group("diagnoses", "Диагноз", blocks if rows else ())
+
+
+def _whose_diagnosis(form: Form) -> tuple[Block, ...]:
+    """Whether it was settled on here or came with the patient; a referral has its own only."""
+    if form.edition.layout is Layout.REFERRAL:
+        return ()
+    return (Paragraph(wording.diagnosis_origin(form.facts.kind, settled=bool(form.facts.diagnoses))),)
 
 
 def _attributes(form: Form, one: Diagnosis) -> list[str]:
     found = [form.name(one.certainty, "99.2.795")] if one.certainty else []
     found += [form.name(one.nature, "11.1049")] if one.nature else []
+    found += [f"стадия: {one.stage}"] if one.stage.strip() else []
     found += [_tnm_line(form, one.tnm)] if one.tnm else []
     return found
 
 
 def _tnm_line(form: Form, one: Tnm) -> str:
     parts = (one.tumour, one.node, one.metastasis)
-    return "TNM: " + " ".join(form.name(part, "99.2.547") for part in parts if part)
+    return "TNM: " + " ".join(form.name(part, "99.2.547") for part in parts if part and part.name)
+
+
+def _clinical_group(form: Form) -> tuple[Block, ...]:
+    group = form.facts.clinical_group
+    return (Paragraph(form.name(group, "99.2.146"), "Клиническая группа"),) if group else ()
+
+
+def follows_up(form: Form) -> bool:
+    """Whether the clinical group goes into a section of its own: by code, in the guide that has one (У3-18)."""
+    group = form.facts.clinical_group
+    known = group is not None and bool(group.code) and form.terms.knows("99.2.146")
+    return known and form.edition.layout is Layout.ONCOLOGICAL
+
+
+def follow_up(form: Form) -> Group:
+    """The clinical group in words, as the section of follow-up shows it."""
+    return Group("follow_up", "Диспансерное наблюдение", _clinical_group(form))
+
+
+def follow_up_entries(section: etree._Element, form: Form) -> None:
+    """The clinical group by code (У3-18)."""
+    if form.facts.clinical_group:
+        coded_value(field(entry(section), form, "12399"), form, form.facts.clinical_group, "99.2.146")
 
 
 def diagnosis_id(form: Form, at: int) -> str:
@@ -99,7 +131,7 @@ def diagnosis_entries(section: etree._Element, form: Form) -> None:
         if form.edition.layout in DETAILED:
             _attribute(made, form, "7026", one.certainty, "99.2.795")
             _attribute(made, form, "12014", one.nature, "11.1049")
-        if one.tnm and form.edition.layout is Layout.ONCOLOGICAL:
+        if one.tnm and _classified(one.tnm) and form.edition.layout is Layout.ONCOLOGICAL:
             _tnm(made, form, one.tnm)
 
 
@@ -108,10 +140,15 @@ def _attribute(parent: etree._Element, form: Form, code: str, value: Coded | Non
         coded_value(field(related(parent), form, code), form, value, dictionary)
 
 
+def _classified(one: Tnm) -> bool:
+    """Whether the guide takes it (У3-17): primary tumour and metastases by code; else it stands in words."""
+    return bool(one.tumour.code and one.metastasis.code)
+
+
 def _tnm(parent: etree._Element, form: Form, one: Tnm) -> None:
     outer = field(related(parent), form, "9062")
     for code, value in (("6047", one.tumour), ("6048", one.node), ("6049", one.metastasis)):
-        if value:
+        if value and value.code:
             inner = field(related(outer), form, code)
             coded_value(inner, form, value, "99.2.547")
             basis = field(related(inner), form, "9063")
@@ -186,7 +223,12 @@ def recommendations(form: Form) -> Group:
     """Treatment, examinations and whatever else was recommended."""
     given = form.facts.recommendations
     rows = tuple(
-        (str(one.stage), wording.day(one.planned_on), form.name(one.method, "11.1518"), one.text)
+        (
+            str(one.stage),
+            wording.day(one.planned_on) if one.planned_on else "–",
+            form.name(one.method, "11.1518") or "–",
+            one.text,
+        )
         for one in given.treatments
     )
     blocks: list[Block] = [Table(("Этап", "Срок", "Метод", "Лечение"), rows)] if rows else []
@@ -216,8 +258,9 @@ def _treatments(section: etree._Element, form: Form) -> None:
 
 
 def _stages(facts: ProtocolFacts) -> list[Treatment]:
-    """Treatments with words and a method by code; others stand in the narrative alone."""
-    return [one for one in facts.recommendations.treatments if one.method.code and one.text.strip()]
+    """Treatments with words, a day and a method by code; others stand in the narrative alone."""
+    given = facts.recommendations.treatments
+    return [one for one in given if one.method.code and one.planned_on and one.text.strip()]
 
 
 def _treatment(section: etree._Element, form: Form, one: Treatment) -> None:

@@ -245,8 +245,8 @@ class ProtocolFacts:
     version's id. `form` is a code of 11.1508, `urgency` of 11.1551, `goal` of 11.1506; `goal_text` is mandatory for
     goal 10. `diagnosis` is what the patient was sent with; `diagnoses` what the consilium settled on, the main one
     first (none: the referral's diagnosis stands). `severity` is 11.1006, `consilium_type` 99.2.780, `service_type`
-    11.1034, `service_conditions` 99.2.322, `consultation_type` and `consultation_goal` (99.2.46) belong to kind 40.
-    `mis_number` and `instance_number` are the arcs of this installation in identifiers below the
+    11.1034, `service_conditions` 99.2.322, `clinical_group` 99.2.146; `consultation_type` and
+    `consultation_goal` (99.2.46) belong to kind 40. `mis_number` and `instance_number` are the arcs of this installation in identifiers below the
     organisation's OID. `author_id` and `authenticator_id` are person ids among the participants.
     """
 
@@ -300,6 +300,7 @@ class ProtocolFacts:
     consultation_type: Coded | None = None
     consultation_goal: Coded | None = None
     complaints: str = ""
+    clinical_group: Coded | None = None
     payment: Payment | None = None
     hospitalisation: Hospitalisation | None = None
 

@@ -45,6 +45,7 @@ def _consilium(form: Form) -> tuple[Section, ...]:
         Section("PROC", (clinical.results(form),), parts=clinical.result_parts(form)),
         Section("CONSILIUM", _consilium_groups(form), _consilium_entries),
         Section("DGN", (clinical.diagnoses(form),), clinical.diagnosis_entries),
+        *_follow_up(form),
         Section("REGIME", (clinical.recommendations(form),), parts=clinical.recommendation_parts(form)),
         Section("SERVICES", (clinical.services(form),), clinical.service_entries),
         *_links(form),
@@ -64,6 +65,12 @@ def _consilium_groups(form: Form) -> tuple[Group, ...]:
         *_unlinked(form),
         narrative.notes(form),
     )
+
+
+def _follow_up(form: Form) -> tuple[Section, ...]:
+    if not clinical.follows_up(form):
+        return ()
+    return (Section("DISPENSOBS", (clinical.follow_up(form),), clinical.follow_up_entries),)
 
 
 def _links(form: Form) -> tuple[Section, ...]:

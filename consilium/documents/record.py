@@ -173,7 +173,7 @@ class Tnm:
 class Diagnosis:
     """A diagnosis: `code` 11.1005 (МКБ-10), `kind` 11.1077, `certainty` 99.2.795, `nature` 11.1049.
 
-    `text` is the doctor's wording; empty means the dictionary's name says it all.
+    `text` is the doctor's wording; empty means the dictionary's name says it all. `stage` of a tumour, in words.
     """
 
     code: Coded
@@ -182,6 +182,7 @@ class Diagnosis:
     certainty: Coded | None = None
     nature: Coded | None = None
     tnm: Tnm | None = None
+    stage: str = ""
 
     def wording(self) -> str:
         """The doctor's words, or the name of the code."""
@@ -198,12 +199,12 @@ class Service:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Treatment:
-    """A recommended treatment: `method` 11.1518, `stage` its number in the plan, `planned_on` when."""
+    """A recommended treatment: `method` 11.1518, `stage` its number in the plan, `planned_on` when (None: not said)."""
 
     text: str
     method: Coded
     stage: int
-    planned_on: date
+    planned_on: date | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

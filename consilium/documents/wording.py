@@ -137,6 +137,21 @@ def consent_line(consent: Consent) -> str:
     return f"{line} ({consent.reference})." if consent.reference else f"{line}."
 
 
+DECIDES = {
+    ProtocolKind.GENERAL: "консилиумом",
+    ProtocolKind.ONCOLOGICAL: "консилиумом",
+    ProtocolKind.CONSULTATION: "консультантом",
+    ProtocolKind.COMMISSION: "врачебной комиссией",
+}
+
+
+def diagnosis_origin(kind: ProtocolKind, *, settled: bool) -> str:
+    """Whose diagnosis the document states."""
+    if settled:
+        return f"Диагноз установлен {DECIDES[kind]}."
+    return "Диагноз приведён по направлению, иной не записан."
+
+
 def goal_line(facts: ProtocolFacts, name: str = "") -> str:
     """The goal (`name`: as the dictionary calls it), with the words that goal 10 demands."""
     said = name or facts.goal.name

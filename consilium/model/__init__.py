@@ -31,6 +31,7 @@ from consilium.model.meeting import (
     Seat,
     Vote,
 )
+from consilium.model.particulars import Advice, GivenService, Particulars, Picked, SettledDiagnosis
 from consilium.model.protocol import (
     DissentPaper,
     FilingStatus,
@@ -43,6 +44,7 @@ from consilium.model.protocol import (
 
 __all__ = [
     "Admission",
+    "Advice",
     "AgendaItem",
     "Attendance",
     "Ballot",
@@ -61,14 +63,17 @@ __all__ = [
     "DissentPaper",
     "FilingStatus",
     "GapReason",
+    "GivenService",
     "Hand",
     "ItemStatus",
     "Layout",
     "MissingItem",
     "Organisation",
     "Paper",
+    "Particulars",
     "Patient",
     "Person",
+    "Picked",
     "Protocol",
     "ProtocolStatus",
     "Readiness",
@@ -82,6 +87,7 @@ __all__ = [
     "ResolutionStatus",
     "Route",
     "Seat",
+    "SettledDiagnosis",
     "Signature",
     "SignatureStatus",
     "Vote",

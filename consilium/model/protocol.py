@@ -126,6 +126,7 @@ class Protocol:
     reason: str = ""
     addressee: str = ""
     edition: str = ""
+    particulars: str = ""  # JSON of model.particulars.Particulars, empty while nothing was entered
     version: int = 1
     document_id: UUID | None = None
     document: bytes = b""

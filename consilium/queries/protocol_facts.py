@@ -27,6 +27,7 @@ from consilium.model import (
     Signature,
     SignatureStatus,
 )
+from consilium.model.particulars import read_particulars
 from consilium.queries.case_facts import (
     coded_facts,
     consent_facts,
@@ -34,6 +35,12 @@ from consilium.queries.case_facts import (
     organisation_facts,
     patient_facts,
     payment_facts,
+)
+from consilium.queries.settled_facts import (
+    settled_diagnoses,
+    settled_group,
+    settled_recommendations,
+    settled_services,
 )
 from consilium.rules import access, codes, kinds, recording
 from consilium.rules.protocol import leads, signers, standing_dissents, stays
@@ -85,6 +92,7 @@ def protocol_facts(
         for seat in seated
     )
     authenticator = _authenticator(consilium, item, seated, at)
+    settled = read_particulars(protocol.particulars)
     return facts.ProtocolFacts(
         document_id=document_id or uuid4(),
         set_id=protocol.set_id,
@@ -124,6 +132,11 @@ def protocol_facts(
         severity=coded_facts(codes.SEVERITIES, case.severity_code),
         encounter=encounter_facts(case),
         payment=payment_facts(case),
+        diagnoses=settled_diagnoses(settled),
+        clinical_group=settled_group(settled),
+        recommendations=settled_recommendations(settled),
+        services=settled_services(settled, item.closed_at or at),
+        complaints=settled.complaints,
     )
 
 

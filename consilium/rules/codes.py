@@ -227,6 +227,48 @@ CARDS = _table(
 PAYMENTS = _table(Term("1", "Средства обязательного медицинского страхования", "Compulsory health insurance"))
 """11.1039: the dictionary is published nowhere we could find; this value stands in published samples."""
 
+DIAGNOSIS_KINDS = _table(
+    Term("1", "Основное заболевание", "Main disease"),
+    Term("2", "Осложнение основного заболевания", "Complication of the main disease"),
+    Term("3", "Сопутствующее заболевание", "Concomitant disease"),
+    Term("4", "Основное конкурирующее заболевание", "Competing main disease"),
+    Term("5", "Внешние причины заболеваемости и смертности", "External causes"),
+    Term("6", "Основное фоновое заболевание", "Underlying main disease"),
+    Term("7", "Осложнение сопутствующего заболевания", "Complication of a concomitant disease"),
+    Term("8", "Основное сочетанное заболевание", "Combined main disease"),
+)
+"""11.1077 version 2.2."""
+
+CERTAINTIES = _table(
+    Term("10", "Клинический диагноз", "Clinical diagnosis"),
+    Term("1", "Предварительный клинический диагноз", "Preliminary clinical diagnosis"),
+    Term("2", "Этапный клинический диагноз", "Interim clinical diagnosis"),
+    Term("3", "Заключительный клинический диагноз", "Final clinical diagnosis"),
+)
+"""99.2.795 version 3.1 in its order SORT, without those made of the dead and those of a court."""
+
+NATURES = _table(
+    Term("3", "Острое", "Acute"),
+    Term("1", "Впервые в жизни установленное хроническое", "Chronic, found for the first time"),
+    Term("2", "Ранее установленное хроническое", "Chronic, found before"),
+)
+"""11.1049 version 2.1."""
+
+TREATMENTS = _table(
+    Term("1", "Хирургический", "Surgery"),
+    Term("2", "Лучевой", "Radiotherapy"),
+    Term("41", "Химиотерапия", "Chemotherapy"),
+)
+"""11.1518: saved nowhere we know; these values stand in published samples (version 2.1)."""
+
+ADVICE = _table(
+    Term("medication", "Лекарственные препараты", "Medication"),
+    Term("diet", "Питание", "Diet"),
+    Term("regime", "Режим", "Regime"),
+    Term("other", "Прочее", "Other"),
+)
+"""Advice that the guides know as "other" alone (RECOTHER): the word each line begins with."""
+
 DEADLINES: dict[str, timedelta] = {
     "1": timedelta(days=10),
     "2": timedelta(hours=2),

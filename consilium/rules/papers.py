@@ -179,6 +179,7 @@ def born(
         parent_id=parent.id,
         replaces_id=replaced.id if replaced else None,
         version=replaced.version + 1 if replaced else 1,
+        particulars=parent.particulars,
     )
 
 

@@ -102,7 +102,7 @@ REFUSABLE = frozenset({CaseStatus.SENT, CaseStatus.ACCEPTED})
 MAX_DOCUMENTS = 60
 OLDEST = date(1890, 1, 1)
 # МКБ-10: a letter, two digits, and up to two more after a point.
-_DIAGNOSIS = re.compile(r"[A-Z][0-9]{2}(\.[0-9]{1,2})?")
+DIAGNOSIS = re.compile(r"[A-Z][0-9]{2}(\.[0-9]{1,2})?")
 
 
 # --- who ----------------------------------------------------------------------------------------
@@ -272,7 +272,7 @@ def _check_values(wanted: dict[str, Any], today: date) -> None:
     for name, known in CODED.items():
         if wanted.get(name) and wanted[name] not in known:
             raise Invalid("unknown_code", field=name, value=wanted[name])
-    if wanted.get("diagnosis_code") and not _DIAGNOSIS.fullmatch(wanted["diagnosis_code"]):
+    if wanted.get("diagnosis_code") and not DIAGNOSIS.fullmatch(wanted["diagnosis_code"]):
         raise Invalid("invalid_field", field="diagnosis_code")
     if wanted.get("snils") and not snils_is_valid(wanted["snils"]):
         raise Invalid("invalid_field", field="snils")

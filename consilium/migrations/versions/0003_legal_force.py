@@ -19,6 +19,7 @@ TEXTS = (
     "reason",
     "addressee",
     "edition",
+    "particulars",
     "waits_for",
     "waits_reason",
     "withdrawn_reason",
