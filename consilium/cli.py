@@ -163,7 +163,7 @@ def _demo(call: Call) -> int:
                 file=sys.stderr,
             )
             return 1
-    held = _judged(package)
+    held = _judged(package, verbose=call.options.verbose)
     if not call.options.keep:
         _keep_only(package)
     print(f"package: {package}")
@@ -188,8 +188,8 @@ def _demo_environment(env: Mapping[str, str], folder: Path, options: argparse.Na
     }
 
 
-def _judged(package: Path) -> bool:
-    """Our verifier and the openssl program, each on its own; prints what both say."""
+def _judged(package: Path, *, verbose: bool = False) -> bool:
+    """Our verifier and the openssl program, each on its own; prints what both say, of openssl only what failed."""
     from consilium.seal.openssl import openssl_verify
     from consilium.seal.report import report_lines, verify_package
 
@@ -197,8 +197,11 @@ def _judged(package: Path) -> bool:
     print("\n".join(report_lines(report)))
     outcomes = openssl_verify(package) if report.held else []
     for command, held in outcomes:
-        print(f"{'OK' if held else 'FAILED':8} {command}")
-    return report.held and bool(outcomes) and all(held for _, held in outcomes)
+        if verbose or not held:
+            print(f"{'OK' if held else 'FAILED':8} {command}")
+    good = sum(held for _, held in outcomes)
+    print(f"openssl: удалось проверок {good} из {len(outcomes)}. {good} of {len(outcomes)} checks succeeded.")
+    return report.held and bool(outcomes) and good == len(outcomes)
 
 
 def _keep_only(package: Path) -> None:
@@ -377,6 +380,7 @@ COMMANDS: dict[str, tuple[Callable[[Call], int], str, Mapping[str, Mapping[str, 
                 "help": "чем подписывают: ECDSA или ГОСТ Р 34.10-2012 / what everybody signs with",
             },
             "--keep": {"action": "store_true", "help": "оставить базу и журналы / keep database and logs"},
+            "--verbose": {"action": "store_true", "help": "каждая команда openssl / every openssl command"},
         },
     ),
     "verify": (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import zipfile
@@ -14,6 +15,7 @@ from asn1crypto import crl
 
 from consilium.documents.conformance import check
 from consilium.documents.guides import Official
+from consilium.seal.instructions import commands
 from consilium.seal.package import read_package
 from consilium.seal.report import verify_package
 from consilium.seal.trust import TrustStore, certificates_from, crl_from
@@ -66,7 +68,10 @@ def test_every_step_is_played_and_nothing_but_the_package_is_left(play):
 
 def test_both_judges_have_spoken(play):
     assert verify_package(play.package).held
-    assert "OK       openssl" in play.done.stdout
+    said = re.search(r"^openssl: удалось проверок (\d+) из (\d+)\.", play.done.stdout, re.MULTILINE)
+    assert said, play.done.stdout
+    assert said[1] == said[2]
+    assert int(said[1]) == len(commands(read_package(play.package)["VERIFY.txt"])) + 1, "and the text itself"
     assert "FAILED" not in play.done.stdout
 
 
