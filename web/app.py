@@ -25,6 +25,7 @@ from web.api import (
     health,
     metrics,
     nsi,
+    particulars,
     recordings,
     registry,
     session,
@@ -98,6 +99,7 @@ ROUTES: tuple[Route, ...] = (
     Route("GET", "/api/dissent.document/{id}/{dissent}", documents.dissent_document),
     Route("POST", "/api/protocol.check", checking.check),
     Route("GET", "/api/nsi/{dictionary}", nsi.search),
+    Route("GET", "/api/protocol.particulars/{id}", particulars.shown),
     Route("POST", "/api/{name}", commands.command),
     # files
     Route("GET", "/files/{case}/{document}", files.download),

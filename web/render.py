@@ -19,7 +19,7 @@ from web.site import CALLER, site, texts_of
 
 HERE = Path(__file__).parent
 STATIC = HERE / "static"
-SCRIPT_TEXTS = ("script.", "client.findings.")
+SCRIPT_TEXTS = ("script.", "client.findings.", "client.outcome.")
 
 
 def environment() -> Environment:

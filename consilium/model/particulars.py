@@ -96,7 +96,7 @@ def read_particulars(text: str) -> Particulars:
 
 def plain(particulars: Particulars) -> dict[str, Any]:
     """For JSON: dicts, lists, texts."""
-    found: dict[str, Any] = msgspec.to_builtins(particulars)
+    found: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(particulars))
     return found
 
 

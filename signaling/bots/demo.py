@@ -22,6 +22,8 @@ from uuid import uuid4
 from PIL import Image, ImageDraw
 
 from consilium.clock import now
+from consilium.demo_settled import settled
+from consilium.model.particulars import digest_of, plain
 from signaling.bots.media import Media
 from signaling.bots.person import Bot, BotGaveUp, BotRefused
 from signaling.bots.scenario import SCENARIOS, Scenario
@@ -277,9 +279,20 @@ class Demonstration:
             write_section(secretary, self.protocol, "state", state),
         )
         await _until(lambda: len(member.drafts) >= 2, "both edits on the member's screen")
+        await self._settle()
         frozen = await chair.api("protocol.freeze", protocol=self.protocol)
         await _expect("draft_frozen", write_section(secretary, self.protocol, "course", "поздно"))
         self.say(f"       sha256 {frozen['digest']}")
+
+    async def _settle(self) -> None:
+        """Diagnoses and advice are entered by the secretary; a chair with an older page does not overwrite them."""
+        given = plain(settled(self.scenario.kind, now().date()))
+        entered = {"protocol": self.protocol, "before": digest_of("")}
+        await self["secretary"].api("protocol.particulars", **entered, particulars=given)
+        await _expect("stale_revision", self["chair"].api("protocol.particulars", **entered, particulars={}))
+        shown = json.loads(await self["chair"].get(f"/api/protocol.particulars/{self.protocol}"))
+        if shown["particulars"] != given:
+            raise BotGaveUp("what was settled on is not what the chair reads")
 
     async def sign(self) -> None:
         """Everybody who attended signs the same bytes with his own key; nobody signs for another."""

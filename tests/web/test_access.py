@@ -61,6 +61,7 @@ ROUTE_TABLE: dict[tuple[str, str], tuple[int, ...]] = {
     ("GET", "/api/find"): (401, 200, 200, 200, 200, 200, 200, 200, 200, 200),
     ("GET", "/api/protocol.document/{id}"): (401, 404, 404, 200, 200, 200, 200, 404, 404, 200),
     ("GET", "/api/protocol.status/{id}"): (401, 404, 404, 200, 200, 200, 200, 404, 404, 200),
+    ("GET", "/api/protocol.particulars/{id}"): (401, 404, 404, 200, 200, 200, 200, 404, 404, 200),
     ("GET", "/api/dissent.document/{id}/{dissent}"): (401, 404, 404, 200, 200, 200, 200, 404, 404, 200),
     ("POST", "/api/protocol.check"): (401, 404, 404, 200, 200, 200, 200, 404, 404, 200),
     ("GET", "/api/nsi/{dictionary}"): (401, 200, 200, 200, 200, 200, 200, 200, 200, 200),
