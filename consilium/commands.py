@@ -813,9 +813,13 @@ class FileAgain(Command):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecordSeal(Command):
-    """System (worker): the organisation's signature and the package."""
+    """System (worker): the organisation's signature and the package.
+
+    `signed`: `rules.sealing.signed` of the signatures inside it.
+    """
 
     protocol: UUID
+    signed: Digest
     seal_cms: bytes
     seal_certificate: bytes
     package_digest: Digest

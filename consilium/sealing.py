@@ -28,6 +28,7 @@ from consilium.packing import packages
 from consilium.parts import Parts
 from consilium.powers import expected_sealer, power_of
 from consilium.queries.register import line_json
+from consilium.rules import sealing as rules
 from consilium.seal import cms
 from consilium.seal.errors import AuthoritySilent, SignatureRefused
 from consilium.seal.evidence import Evidence
@@ -191,6 +192,8 @@ class _Seal:
             return None
         command = msgspec.msgpack.decode(kept, type=RecordSeal)
         path = packages(self.parts) / command.package_name
+        if command.signed != rules.signed(self.protocol):
+            return None
         whole = path.is_file() and hashlib.sha256(path.read_bytes()).hexdigest() == command.package_digest
         return command if whole else None
 
@@ -241,8 +244,12 @@ class _Seal:
         self.evidence = self.evidence.joined(found).joined(authority)
 
     def _signed(self, key: SealKey, content: bytes) -> bytes:
-        """The organisation's signature, made once: a key in a token never makes the same bytes twice."""
-        digests = (hashlib.sha256(one).hexdigest() for one in (key.certificate, content))
+        """The organisation's signature, made once: a key in a token never makes the same bytes twice.
+
+        Once for these doctors' signatures: when one lapsed and was made anew, the earlier seal would come before it.
+        """
+        about = rules.signed(self.protocol).encode() + content
+        digests = (hashlib.sha256(one).hexdigest() for one in (key.certificate, about))
         moment = clock.now().replace(microsecond=0)
         with waiting("seal_key"):
             return self.work.once("cms:" + ":".join(digests), lambda: key.sign(content, moment))
@@ -256,6 +263,7 @@ class _Seal:
             self._require_held(draft)
             command = RecordSeal(
                 protocol=self.protocol.id,
+                signed=rules.signed(self.protocol),
                 seal_cms=seal_cms,
                 seal_certificate=key.certificate,
                 package_digest=digest,

@@ -253,7 +253,7 @@ def record_seal(context: Context, command: c.RecordSeal) -> dict[str, Any]:
     """The worker's word. Told twice, it happened once; then the filing begins."""
     require_system(context)
     protocol, case = papers.locked(context, command.protocol)
-    _require_this_version(protocol, command.package_name)
+    _require_this_version(protocol, command)
     happened = signing.seal(
         protocol,
         command.seal_cms,
@@ -273,9 +273,13 @@ def record_seal(context: Context, command: c.RecordSeal) -> dict[str, Any]:
     return {"status": str(protocol.status)}
 
 
-def _require_this_version(protocol: Protocol, package_name: str) -> None:
-    """A package carries the document's id, which is new for every version: a late one is of the past."""
-    if not package_name.startswith(f"{protocol.document_id}-"):
+def _require_this_version(protocol: Protocol, command: c.RecordSeal) -> None:
+    """A package carries the document's id, which is new for every version: a late one is of the past.
+
+    So is one made before a signature lapsed and was made anew over the same bytes.
+    """
+    named = command.package_name.startswith(f"{protocol.document_id}-")
+    if not named or command.signed != sealing.signed(protocol):
         raise Conflict("wrong_step", status=str(protocol.status))
 
 

@@ -28,6 +28,14 @@ def clear(protocol: Protocol) -> None:
     protocol.waits_for, protocol.waits_reason, protocol.waits_since = "", "", None
 
 
+def signed(protocol: Protocol) -> str:
+    """SHA-256 (hex) of the personal signatures as they stand: a package of others is not this protocol's."""
+    held = sorted((str(one.id), one.cms) for one in _rows(protocol) if one.status is SignatureStatus.SIGNED)
+    return hashlib.sha256(
+        b"".join(hashlib.sha256(name.encode() + cms).digest() for name, cms in held)
+    ).hexdigest()
+
+
 def lapse(protocol: Protocol, version: int, signature: UUID, reason: str) -> list[Event]:
     """A signature whose time nobody can prove any more is asked for anew; the others stay (63-ФЗ, art. 11, 2).
 

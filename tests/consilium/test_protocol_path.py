@@ -17,6 +17,7 @@ from consilium.errors import Conflict, NotFound
 from consilium.filing.callback import CallbackResult
 from consilium.filing.port import Registered, RegistryError, Rejected
 from consilium.model import CaseStatus, FilingStatus, Patient, Protocol, ProtocolStatus, SignatureStatus
+from consilium.rules import sealing as rules
 from consilium.seal.report import verify_package
 from consilium.store.failpoint import failpoint
 from tests.people import World, typed
@@ -242,6 +243,7 @@ def test_the_workers_words_are_not_a_persons(shared: World, command):
         if command is c.RecordFiling
         else c.RecordSeal(
             protocol=protocol.id,
+            signed="00" * 32,
             seal_cms=b"",
             seal_certificate=b"",
             package_digest="00" * 32,
@@ -379,6 +381,7 @@ def test_a_seal_of_a_version_that_was_taken_back_is_not_recorded(shared: World):
     shared.do("chair", c.ReopenProtocol(protocol=protocol.id, reason="Опечатка"))
     late = c.RecordSeal(
         protocol=protocol.id,
+        signed=rules.signed(protocol),
         seal_cms=b"cms",
         seal_certificate=b"certificate",
         package_digest="ab" * 32,

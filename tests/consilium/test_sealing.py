@@ -10,6 +10,7 @@ from datetime import timedelta
 from pathlib import Path
 from uuid import UUID
 
+import msgspec
 import pytest
 from cryptography import x509
 from cryptography.x509 import ocsp
@@ -378,6 +379,48 @@ def test_a_certificate_revoked_before_the_timestamp_makes_its_owner_sign_again(w
     assert world.protocol(protocol.id).status is ProtocolStatus.SEALING
     assert not seal(world, protocol)
     sealed(world, protocol)
+
+
+def test_a_package_made_before_a_signature_lapsed_is_not_told_after_it(
+    world: World, monkeypatch: pytest.MonkeyPatch
+):
+    """One worker has written its package and hangs; another learns of the revocation; the owner signs anew."""
+    protocol = world.signed(*ALL)
+    before = {one.role: one.cms for one in protocol.current_signatures()}
+    late = _written_by_a_worker_that_hangs(world, protocol, monkeypatch)
+    (row,) = [one for one in protocol.current_signatures() if one.role == "deputy"]
+    lapse = c.RecordLapse(protocol=protocol.id, version=protocol.version, signature=row.id, reason="REVOKED")
+    world.service.handle(lapse, sealing.SYSTEM, UUID(int=1), clock.now())
+    later(monkeypatch, timedelta(seconds=2))
+    world.sign("deputy", protocol.id)
+    with pytest.raises(Conflict, match="wrong_step"):
+        world.service.handle(late, sealing.SYSTEM, UUID(int=2), clock.now())
+    assert not seal(world, protocol)
+    files = sealed(world, protocol)
+    assert files["signatures/02-deputy.sig"] != before["deputy"]
+    found = world.protocol(protocol.id)
+    assert {one.cms for one in found.current_signatures()} == {
+        content for name, content in files.items() if name.startswith("signatures/") and "org" not in name
+    }
+
+
+def _written_by_a_worker_that_hangs(
+    world: World, protocol: Protocol, monkeypatch: pytest.MonkeyPatch
+) -> c.RecordSeal:
+    """What it will say once it goes on."""
+
+    def hang(name: str) -> None:
+        if name == "sealing.package_written":
+            raise Killed
+
+    with monkeypatch.context() as patched:
+        patched.setattr(sealing, "failpoint", hang)
+        with pytest.raises(Killed):
+            seal(world, protocol)
+    with world.parts.store.read() as reader:
+        kept = seal_works_of(reader.connection, protocol.id, f"package:{protocol.document_id}")
+    assert kept is not None
+    return msgspec.msgpack.decode(kept, type=c.RecordSeal)
 
 
 def test_nobody_but_the_worker_says_that_a_signature_lapsed_or_a_seal_waits(shared: World, waiting: Protocol):
