@@ -26,7 +26,8 @@ from consilium.documents.finding import (
 )
 from consilium.documents.finding_words import PLACES
 from consilium.documents.guides import Guide, Official
-from consilium.documents.schematron import V3, judge
+from consilium.documents.judge import judge
+from consilium.documents.schematron import V3
 from consilium.documents.terms import BUILT_IN, Terms
 from consilium.documents.validate import parse_xml
 from consilium.errors import Invalid

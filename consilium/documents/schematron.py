@@ -1,34 +1,22 @@
-"""The state's schematron rules, evaluated one by one over a document (ISO/IEC 19757-3, query binding XPath 3.1).
+"""The state's schematron rules as they lie in a file (ISO/IEC 19757-3, query binding XPath 3.1).
 
-Every context and every test is plain XPath and Saxon evaluates it as it stands: no stylesheet is compiled, so one
-rule that breaks breaks alone. Two things the files leave unsaid are kept here: their names carry no prefix and mean
-`urn:hl7-org:v3` (without that nothing matches and everything "passes"), and `report` hits are faults like failed
-asserts. Within a pattern a node belongs to the first rule whose context matches it.
-
-Saxon's objects belong to the thread that made them; `Judge` gives them a thread of their own and serialises calls.
+Every context and every test is plain XPath and is kept as it stands; judge.py asks them. Two things the files leave
+unsaid are kept here: their names carry no prefix and mean `urn:hl7-org:v3` (without that nothing matches and everything
+"passes"), and `report` hits are faults like failed asserts. Within a pattern a node belongs to the first rule whose
+context matches it.
 """
 
 from __future__ import annotations
 
-import os
 import re
-import threading
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from concurrent.futures import TimeoutError as TookTooLong
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from lxml import etree
 
-from consilium.errors import Unavailable
-
 V3 = "urn:hl7-org:v3"
 SCHEMATRON = "{http://purl.oclc.org/dsdl/schematron}"
-MAX_HITS = 200
-WITHIN = 12.0
-"""Seconds; the largest guide takes 0.1 s over a whole document, the web's pool gives up after 15."""
 
 _KNOWN = frozenset(
     f"{SCHEMATRON}{name}"
@@ -89,25 +77,6 @@ class Schematron:
     rules: tuple[Rule, ...]
     prefixes: tuple[tuple[str, str], ...]
     template: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Hit:
-    """A check that failed. `path` is the XPath of the node (fn:path); `broken`: the test could not be evaluated."""
-
-    rule: str
-    test: str
-    path: str
-    words: str
-    broken: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """`fired` counts node and rule pairs; none at all means that nothing was judged."""
-
-    fired: int
-    hits: tuple[Hit, ...]
 
 
 def load(path: Path) -> Schematron:
@@ -233,96 +202,3 @@ def _template(rules: tuple[Rule, ...]) -> str:
                 if found:
                     return found.group(1)
     return ""
-
-
-class Judge:
-    """Evaluates rules in one thread; any thread may ask. Bounded: at most `WITHIN` seconds, `MAX_HITS` hits."""
-
-    def __init__(self) -> None:
-        self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="schematron")
-        # Thread-local, so that Saxon's objects also die in the thread that made them.
-        self._own = threading.local()
-
-    def judge(self, rules: Schematron, xml: bytes) -> Verdict:
-        """All rules over one document that passed `check_xml`. Raises Unavailable("busy") when it takes too long."""
-        future = self._executor.submit(self._judge, rules, xml)
-        try:
-            return future.result(WITHIN)
-        except TookTooLong:
-            future.cancel()
-            raise Unavailable("busy") from None
-
-    def close(self) -> None:
-        """End the thread after what it does now."""
-        self._executor.shutdown(wait=False, cancel_futures=True)
-
-    def _judge(self, rules: Schematron, xml: bytes) -> Verdict:
-        from saxonche import PySaxonApiError, PySaxonProcessor
-
-        if not hasattr(self._own, "saxon"):
-            self._own.saxon = PySaxonProcessor(license=False)
-        saxon = self._own.saxon
-        xpath = saxon.new_xpath_processor()
-        for prefix, uri in rules.prefixes:
-            xpath.declare_namespace(prefix, uri)
-        xpath.declare_namespace("", V3)
-        document = saxon.parse_xml(xml_text=xml.decode("utf-8"))
-        fired, hits = 0, list[Hit]()
-        for rule in rules.rules:
-            xpath.set_context(xdm_item=document)
-            try:
-                found = xpath.evaluate(rule.nodes)
-            except PySaxonApiError as error:
-                hits.append(Hit("", rule.nodes, "", str(error), broken=True))
-                continue
-            for node in _items(found):
-                fired += 1
-                xpath.set_context(xdm_item=node)
-                hits += [hit for check in rule.checks if (hit := _missed(xpath, check)) is not None]
-            if len(hits) >= MAX_HITS:
-                break
-        return Verdict(fired, tuple(hits[:MAX_HITS]))
-
-
-def _items(found: Any) -> Iterator[Any]:
-    if found is not None:
-        yield from (found.item_at(at) for at in range(found.size))
-
-
-def _missed(xpath: Any, check: Check) -> Hit | None:
-    from saxonche import PySaxonApiError
-
-    try:
-        if bool(xpath.effective_boolean_value(check.test)) is check.wanted:
-            return None
-    except PySaxonApiError:
-        # A type error: the document has, say, two elements where the rule takes one.
-        return Hit(check.rule, check.test, _said(xpath, "path(.)"), _filled(xpath, check), broken=True)
-    return Hit(check.rule, check.test, _said(xpath, "path(.)"), _filled(xpath, check))
-
-
-def _filled(xpath: Any, check: Check) -> str:
-    words = check.words
-    for place, expression in check.asked:
-        words = words.replace(place, _said(xpath, expression))
-    return words
-
-
-def _said(xpath: Any, expression: str) -> str:
-    from saxonche import PySaxonApiError
-
-    try:
-        found = xpath.evaluate_single(expression)
-    except PySaxonApiError:
-        return ""
-    return str(found.string_value) if found is not None else ""
-
-
-_judges: dict[int, Judge] = {}
-_making = threading.Lock()
-
-
-def judge() -> Judge:
-    """This process's judge, made on first use: a forked child gets one of its own."""
-    with _making:
-        return _judges.setdefault(os.getpid(), Judge())

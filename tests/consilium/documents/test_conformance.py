@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
+import resource
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -17,8 +18,9 @@ from consilium.documents.conformance import Report, check, require_conformant
 from consilium.documents.facts import ProtocolKind
 from consilium.documents.finding_words import LACKS
 from consilium.documents.guides import Official, load_schema
+from consilium.documents.judge import judge
 from consilium.documents.preview import preview
-from consilium.documents.schematron import GuideRefused, judge
+from consilium.documents.schematron import GuideRefused
 from consilium.documents.terms import BUILT_IN
 from consilium.errors import Invalid
 from tests.consilium.documents.protocols import facts
@@ -34,14 +36,14 @@ DOCUMENT = (
 ).encode()
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def official(semd_dir: Path) -> Official:
     found = Official.load(semd_dir)
     assert found is not None
     return found
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def referral(semd_dir: Path) -> bytes:
     """A published example of kind 185 with its author's placeholders filled in."""
     text = (semd_dir / "examples" / "id=195.xml").read_text(encoding="utf-8-sig")
@@ -216,6 +218,41 @@ def test_a_rule_that_cannot_be_applied_to_the_document_is_told_and_the_others_go
     )
     hits = judge().judge(found, DOCUMENT).hits
     assert [(one.rule, one.broken) for one in hits] == [("A1", True), ("A2", False)]
+
+
+def test_a_rule_that_is_no_expression_at_all_is_told_and_the_others_go_on(tmp_path: Path) -> None:
+    found = rules(
+        tmp_path,
+        '<pattern><rule context="ClinicalDocument"><assert test="count((">A1. x <name/></assert>'
+        '<assert test="false()">A2. <value-of select="((">, </value-of><name/></assert></rule></pattern>'
+        '<pattern><rule context="id[["><assert test="true()">A3. x</assert></rule></pattern>',
+    )
+    verdict = judge().judge(found, DOCUMENT)
+    assert verdict.fired == 1
+    told = [(one.rule, one.broken, one.words) for one in verdict.hits]
+    assert told == [
+        ("A1", True, "A1. x ClinicalDocument"),
+        ("A2", False, "A2. ClinicalDocument"),
+        ("", True, ""),
+    ]
+
+
+@pytest.mark.needs_semd
+def test_document_after_document_leaves_nothing_behind(official: Official, referral: bytes) -> None:
+    guide = official.guides["185"].rules
+    assert guide is not None
+    grown = []
+    for _ in range(2):  # the first hundred fill caches
+        before = resident()
+        for _ in range(100):
+            assert judge().judge(guide, referral).hits == ()
+        grown.append(resident() - before)
+    assert grown[1] < 80 * 1024 * 1024  # asking each expression by itself: 170
+
+
+def resident() -> int:
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * resource.getpagesize()
 
 
 @pytest.mark.parametrize(

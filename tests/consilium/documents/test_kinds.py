@@ -33,9 +33,9 @@ from consilium.documents.facts import (
 )
 from consilium.documents.finding_words import LACKS
 from consilium.documents.guides import Official
+from consilium.documents.judge import judge
 from consilium.documents.record import Result, ResultAuthor, ResultKind
 from consilium.documents.required import missing_for_edition
-from consilium.documents.schematron import judge
 from consilium.documents.terms import BUILT_IN, Terms
 from consilium.documents.validate import check_xml
 from consilium.documents.view import read_document
