@@ -4,7 +4,8 @@ A path check of our own and not a library's, because it must know GOST keys, cos
 than the standard where chains here never need its freedom: names are compared octet for octet, an authority must
 say that it is one and may sign certificates, name and policy constraints and every critical extension unknown
 here end the path, partial and indirect lists are not used, a root outside its dates is not believed. Tests
-hold it against pyhanko-certvalidator and openssl: what passes here passes there.
+hold it against pyhanko-certvalidator and openssl (what passes here passes there) and against every path of NIST's
+PKITS: none that is invalid passes, and the table in `test_pkits.py` names each valid one that does not, and why.
 """
 
 import logging
@@ -103,9 +104,8 @@ def _build(
     proven: bool,  # noqa: FBT001  # named at the door
 ) -> Path:
     leaf = certificate_of(certificate)
-    search = _Search(
-        frozenset(trust.roots), _bearing((*trust.roots, *trust.intermediates, *enclosed)), policy
-    )
+    known = (certificate_of(der) for der in dict.fromkeys((*trust.roots, *enclosed)))
+    search = _Search(frozenset(trust.roots), _bearing((*known, *_readable(trust.intermediates))), policy)
     if not leaf.critical <= UNDERSTOOD:
         raise SignatureRefused("UNTRUSTED")
     first: SignatureRefused | None = None
@@ -122,12 +122,20 @@ def _build(
     raise first or SignatureRefused("UNTRUSTED")
 
 
-def _bearing(certificates: Iterable[bytes]) -> dict[bytes, list[Certificate]]:
+def _bearing(certificates: Iterable[Certificate]) -> dict[bytes, list[Certificate]]:
     found: dict[bytes, list[Certificate]] = defaultdict(list)
-    for der in dict.fromkeys(certificates):
-        known = certificate_of(der)
-        found[known.subject].append(known)
+    for one in {certificate.der: certificate for certificate in certificates}.values():
+        found[one.subject].append(one)
     return found
+
+
+def _readable(links: Iterable[bytes]) -> Iterator[Certificate]:
+    """Of a whole folder of authorities one that nobody can read is no link; it must not cut off the others."""
+    for der in dict.fromkeys(links):
+        try:
+            yield certificate_of(der)
+        except SignatureRefused as refused:
+            log.info("seal.link_unread", extra={"code": refused.code})
 
 
 def _may_issue(issuer: Certificate, *, intermediates: int) -> bool:

@@ -28,6 +28,8 @@ __all__ = ["RevocationList", "Revoked", "list_of"]
 EXTENSIONS_TAG = 0xA0
 # authorityKeyIdentifier and cRLNumber change nothing about what a list covers.
 HARMLESS = {"2.5.29.35", "2.5.29.20"}
+# BOOLEAN TRUE, without which nothing is critical: most lists of most authorities have it in no entry.
+MARKED = b"\x01\x01\xff"
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,13 +99,24 @@ def _revoked(entry: x509.RevokedCertificate) -> Revoked:
     return Revoked(since, reason)
 
 
+def _plain(entries: x509.CertificateRevocationList) -> bool:
+    """Whether no entry holds anything critical; else the list tells of no certificate at all (RFC 5280 5.3).
+
+    That may be certificateIssuer of an indirect list. A reason is never marked so, and openssl takes none that is.
+    """
+    try:
+        return not any(one.critical for entry in entries for one in entry.extensions)
+    except (ValueError, x509.DuplicateExtension, x509.UnsupportedGeneralNameType):
+        return False
+
+
 def _read(der: bytes, entries: x509.CertificateRevocationList) -> RevocationList:
     signed, outer = read_signed(der)
     fields = Fields(signed.body)
     fields.maybe(asn1.INTEGER)
     inner = fields.take(asn1.SEQUENCE).raw.hex()
     issuer, since, until = fields.take(asn1.SEQUENCE).raw, fields.take(), fields.take()
-    fields.maybe(asn1.SEQUENCE)
+    revoked = fields.maybe(asn1.SEQUENCE)
     tagged = fields.maybe(EXTENSIONS_TAG)
     fields.end()
     extensions = read_extensions(tagged.children()[0]) if tagged is not None else {}
@@ -115,7 +128,7 @@ def _read(der: bytes, entries: x509.CertificateRevocationList) -> RevocationList
         issuer=issuer,
         this_update=since.time(),
         next_update=until.time(),
-        usable=critical <= HARMLESS,
+        usable=critical <= HARMLESS and (revoked is None or MARKED not in revoked.raw or _plain(entries)),
         signed=signed,
         entries=entries,
     )

@@ -160,9 +160,26 @@ def partial_list() -> Line:
     return line
 
 
+def list_with(extension: x509.ExtensionType, *, critical: bool) -> Callable[[], Line]:
+    """A list whose entry, about somebody else, says something more."""
+
+    def make() -> Line:
+        line = Line(0)
+        authority = line.authorities[0]
+        entry = x509.RevokedCertificateBuilder().serial_number(7).revocation_date(AT - HOUR)
+        entry = entry.add_extension(extension, critical=critical)
+        builder = x509.CertificateRevocationListBuilder().issuer_name(authority.name).last_update(AT - HOUR)
+        builder = builder.next_update(AT + DAY).add_revoked_certificate(entry.build())
+        line.crls = [builder.sign(authority.key, hashes.SHA256()).public_bytes(Encoding.DER)]
+        return line
+
+    return make
+
+
 PERMITTED = x509.NameConstraints([x509.DNSName("example.org")], None)
 NO_RIGHT_TO_CERTIFY = key_usage(("digital_signature",))
 UNKNOWN = x509.UnrecognizedExtension(x509.ObjectIdentifier("1.2.3.4"), b"\x05\x00")
+COMPROMISED = x509.ReasonFlags.key_compromise
 POLICIES = x509.CertificatePolicies(
     [x509.PolicyInformation(x509.ObjectIdentifier("1.2.643.100.113.1"), None)]
 )
@@ -190,6 +207,9 @@ LINES: list[tuple[str, str, Callable[[], Line]]] = [
     ("no list of the root", "NO_CRL", unlisted(0)),
     ("no list of the authority between", "NO_CRL", unlisted(1)),
     ("a list that speaks of authorities alone", "CRL_STALE", partial_list),
+    ("an entry that says more, not critical", "2", list_with(UNKNOWN, critical=False)),
+    ("an entry's reason marked critical", "CRL_STALE", list_with(x509.CRLReason(COMPROMISED), critical=True)),
+    ("an entry nobody can read in full", "CRL_STALE", list_with(UNKNOWN, critical=True)),
     ("expired", "CERT_EXPIRED", lambda: Line(1, since=-2 * DAY, until=-DAY)),
     ("not valid yet", "CERT_NOT_YET_VALID", lambda: Line(1, since=DAY)),
 ]
@@ -259,6 +279,20 @@ def test_a_revocation_of_an_authority_between_ends_the_chain() -> None:
     line = Line(1)
     line.crls[0] = line.authorities[0].crl(certificate_of(line.links[0]).serial)
     assert said(line) == "REVOKED"
+
+
+def test_an_authority_of_the_folder_that_nobody_can_read_cuts_off_no_other() -> None:
+    line = Line(1)
+    damaged = line.links[0][:-1] + bytes([line.links[0][-1] ^ 1])
+    broken = line.links[0][:40] + b"\xff" + line.links[0][41:]
+    for links in ((broken, *line.links), (damaged, *line.links)):
+        trust = TrustStore(line.trust.roots, links, line.trust.crls)
+        assert said(line, trust=trust) == "3"
+    only = TrustStore(line.trust.roots, (broken,), line.trust.crls)
+    assert said(line, trust=only) == "UNTRUSTED"
+    with pytest.raises(SignatureRefused) as refused:
+        chain.build(line.leaf, (broken,), line.trust, AT)
+    assert refused.value.code == "BAD_CERTIFICATE"
 
 
 def test_another_way_to_the_root_is_found() -> None:
