@@ -87,7 +87,9 @@ def _passes(require: Callable[[], object]) -> bool:
 
 
 def referral_card(reader: Reader, person: Person, case: Case) -> dict[str, Any] | None:
-    """{may, paper}: whether this person may make the referral now, and the newest one; None before the sending.
+    """{may, stands, paper}: whether this person may make one now, whether one counts or is under way, and the newest.
+
+    None before the first sending.
 
     `paper`: {id, number, version, state, made_at, sealed_at, mine, filing, registry_number, package}; `mine`: it waits
     for this person's signature.
@@ -97,6 +99,7 @@ def referral_card(reader: Reader, person: Person, case: Case) -> dict[str, Any] 
         return None
     return {
         "may": _passes(lambda: referrals.require_referable(case, person, made)),
+        "stands": papers.standing(made, Paper.REFERRAL) is not None,
         "paper": _referral_line(made[-1], person) if made else None,
     }
 

@@ -63,6 +63,7 @@ class Demonstration:
         self.request = ""
         self.consilium = ""
         self.protocol = ""
+        self.referral = ""
         self.filed = ""
         """The paper that is filed: the protocol itself, or the extract made of it."""
 
@@ -77,7 +78,7 @@ class Demonstration:
     def steps(self) -> tuple[tuple[str, Callable[[], Awaitable[None]]], ...]:
         return (
             ("1/11 вход / sign in", self.sign_in),
-            ("2/11 заявка / request", self.ask),
+            ("2/11 заявка и направление / request and referral", self.refer),
             ("3/11 консилиум / schedule", self.schedule),
             ("4/11 проверка связи / media test", self.probe),
             ("5/11 лобби / lobby", self.lobby),
@@ -129,6 +130,17 @@ class Demonstration:
         await doctor.api("request.send", request=self.request)
         await coordinator.api("request.accept", request=self.request)
         await _expect("not_found", self["outsider"].api("request.accept", request=self.request))
+
+    async def refer(self) -> None:
+        """The request, and its referral: a paper of the doctor's own, signed before anybody meets."""
+        await self.ask()
+        doctor = self["ivanova"]
+        await doctor.get_certificate()
+        await _expect("forbidden", self["coordinator"].api("referral.make", request=self.request))
+        made = await doctor.api("referral.make", request=self.request)
+        self.referral = made["protocol"]
+        await _expect("already_referred", doctor.api("referral.make", request=self.request))
+        await doctor.sign(self.referral)
 
     async def schedule(self) -> None:
         coordinator, scenario = self["coordinator"], self.scenario
@@ -297,7 +309,9 @@ class Demonstration:
     async def sign(self) -> None:
         """Everybody who attended signs the same bytes with his own key; nobody signs for another."""
         signers = self.scenario.signers
-        await asyncio.gather(*(self[login].get_certificate() for login in signers))
+        await asyncio.gather(
+            *(self[login].get_certificate() for login in signers if not self[login].certificate)
+        )
         await _expect("not_a_signer", self["observer"].api("protocol.begin_signing", protocol=self.protocol))
         forged = self[signers[1]]
         own = forged.key, forged.certificate
@@ -314,6 +328,8 @@ class Demonstration:
             await self._waited(self.protocol, "status", "sealed", "the organisation's seal")
             await self._make_extract()
         await self._waited(self.filed, "filing", "registered", "the registry's number")
+        if self.referral:
+            await self._waited(self.referral, "filing", "registered", "the referral's number", by="ivanova")
 
     async def _make_extract(self) -> None:
         """Chair and secretary sign it like any document."""
@@ -326,9 +342,9 @@ class Demonstration:
         self.filed = made["protocol"]
         await asyncio.gather(*(self[login].sign(self.filed) for login in ("chair", "secretary")))
 
-    async def _waited(self, paper: str, field: str, value: str, what: str) -> None:
+    async def _waited(self, paper: str, field: str, value: str, what: str, by: str = "chair") -> None:
         async def there() -> bool:
-            status = json.loads(await self["chair"].get(f"/api/protocol.status/{paper}"))
+            status = json.loads(await self[by].get(f"/api/protocol.status/{paper}"))
             return bool(status[field] == value)
 
         await _until_true(there, what, 60)
