@@ -2,7 +2,14 @@
 
     python -m bench.seal
 
-Prints `name value unit`; medians, CPU of this process. `seal.five` is what the worker does with the bytes: judges five
+Prints `name value unit`; CPU. `seal.whole` is all of it, in a fresh worker process of an installation that is no
+demonstration: the row of the outbox with its lease, seven timestamps and six OCSP answers asked over HTTP and judged,
+the organisation's signature, the PDF copy, reports, journal, package with fsync, the strict verifier's judgement, the
+word that it is sealed, all on PostgreSQL (SQLite where it is not installed). `.first` is the first one of the process,
+which loads what it needs; `.whole` the median of the others. The authority, the database server and the message that
+Celery carries are other programs, and left out. With CONSILIUM_SEMD_DIR the document is judged by the state's rules.
+
+The rest are parts, by this process, medians: `seal.five` is what the worker does with the bytes: judges five
 timestamps and five signatures with chain and list, makes the organisation's signature and the manifest's, judges
 their timestamps, writes the package with fsync, and judges the whole by the strict verifier. `seal.verify` is that
 last judgement alone, `seal.renew` one archive timestamp more. The authority's own work is left out (tokens are made
@@ -10,16 +17,23 @@ beforehand, or counted by themselves); so are database, network and the PDF copy
 """
 
 import hashlib
+import os
 import secrets
 import statistics
+import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from consilium import clock
+from consilium.bootstrap import build
+from consilium.model import Protocol, ProtocolStatus
+from consilium.packing import packages
 from consilium.seal import (
     DEMO_ECDSA_2,
     DemoAuthority,
@@ -35,11 +49,17 @@ from consilium.seal import (
 from consilium.seal.algorithms import DIGEST_OIDS
 from consilium.seal.archive import renew
 from consilium.seal.evidence import Evidence
+from consilium.seal.package import read_package
 from consilium.seal.timestamp import covered_by, verify_token
+from consilium.settings import Settings
+from consilium.store import outbox
+from consilium.tasks import Worker
+from tests import services
 from tests.consilium.seal.chains import journal
+from tests.people import World, authority_beside, loaded
 from web.simulator.stamper import Query, Stamper
 
-ROUNDS, SIGNERS = 15, 5
+ROUNDS, SIGNERS, WHOLE = 15, 5, 21
 ROLES = ("chair", "secretary", "member", "member", "attending")
 
 
@@ -126,22 +146,91 @@ class House:
         ]
 
 
-def main() -> int:
+def main(arguments: list[str]) -> int:
     """Print one line per figure."""
+    if arguments == ["--worker"]:
+        return work()
+    with tempfile.TemporaryDirectory(prefix="consilium-bench-") as name, database(Path(name)) as address:
+        first, *others = whole(Path(name) / "var", address)
+    print(f"seal.whole.first {first * 1000:.0f} cpu_ms")
+    print(f"seal.whole {statistics.median(others) * 1000:.0f} cpu_ms")
     with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        house = House(folder / "authority", datetime.now(UTC).replace(microsecond=0))
-        path = folder / "package.asice"
-        figures: dict[str, list[float]] = {}
-        for number in range(ROUNDS):
-            document = f"<protocol>{number}{'x' * 50_000}</protocol>".encode()
-            signatures = house.signed(document)
-            for what, work in _steps(house, path, document, signatures).items():
-                figures.setdefault(what, []).append(_cpu(house, work))
-        for what, spent in figures.items():
-            print(f"{what} {statistics.median(spent) * 1000:.1f} cpu_ms")
-        print(f"seal.size {path.stat().st_size} bytes")
+        parts(Path(name))
     return 0
+
+
+@contextmanager
+def database(folder: Path) -> Iterator[str]:
+    """A throwaway PostgreSQL with fsync, where there is one."""
+    if services.postgres_bin() is None:
+        yield f"sqlite:///{folder}/consilium.db"
+        return
+    with services.postgres() as server, services.fresh_database(server) as address:
+        yield address
+
+
+def whole(folder: Path, address: str) -> list[float]:
+    """CPU seconds of each seal of a fresh worker, in order."""
+    demo = {"CONSILIUM_DEMO": "1", "CONSILIUM_DATA_DIR": str(folder), "CONSILIUM_DATABASE_URL": address}
+    with authority_beside(Settings.from_environment(demo)) as (asking, desk):
+        world = loaded(build(asking), desk)
+        signed = [world.signed("deputy", "secretary", "member1", "ivanova").id for _ in range(WHOLE)]
+        (folder / "trust").mkdir()
+        (folder / "trust" / "root.crt").write_bytes(desk.authority.root)
+        (url,) = asking.timestamp_urls
+        base = url.removesuffix("/tsa")
+        settings = {
+            "CONSILIUM_DATA_DIR": str(folder),
+            "CONSILIUM_DATABASE_URL": address,
+            "CONSILIUM_SECRET_KEY": secrets.token_hex(32),
+            "CONSILIUM_SIGNATURE_POLICY": DEMO_ECDSA_2.id,
+            "CONSILIUM_TIMESTAMP_URLS": f"{base}/tsa",
+            "CONSILIUM_CRL_URLS": f"{base}/crl",
+            "CONSILIUM_OCSP_URL": f"{base}/ocsp",
+        }
+        command = [sys.executable, "-m", "bench.seal", "--worker"]
+        done = subprocess.run(
+            command, env=os.environ | settings, check=True, stdout=subprocess.PIPE, text=True
+        )
+        for one in signed:
+            require_sealed(world, world.protocol(one))
+        world.parts.close()
+    return [float(line) for line in done.stdout.split()]
+
+
+def require_sealed(world: World, protocol: Protocol) -> None:
+    """Sealed in one run, with its copy."""
+    if protocol.status is not ProtocolStatus.SEALED or len(protocol.current_signatures()) != SIGNERS:
+        raise SystemExit(f"not sealed: {protocol.status} {protocol.waits_for} {protocol.waits_reason}")
+    if "document.pdf" not in read_package(packages(world.parts) / protocol.package_name):
+        raise SystemExit("no PDF copy")
+
+
+def work() -> int:
+    """A worker with the settings of its environment: CPU seconds of every seal that waits, a line each."""
+    working = Worker(build(Settings.from_environment()))
+    store, at, lease = working.parts.store, clock.now(), timedelta(hours=1)
+    for row in store.run(at, lambda tx: outbox.lease_due(tx.connection, at, lease, 1000)):
+        if row.kind == "protocol.seal":
+            began = time.process_time()
+            working.run(row.id, row.lease)
+            print(time.process_time() - began)
+    return 0
+
+
+def parts(folder: Path) -> None:
+    """What is done with the bytes alone."""
+    house = House(folder / "authority", datetime.now(UTC).replace(microsecond=0))
+    path = folder / "package.asice"
+    figures: dict[str, list[float]] = {}
+    for number in range(ROUNDS):
+        document = f"<protocol>{number}{'x' * 50_000}</protocol>".encode()
+        signatures = house.signed(document)
+        for what, step in _steps(house, path, document, signatures).items():
+            figures.setdefault(what, []).append(_cpu(house, step))
+    for what, spent in figures.items():
+        print(f"{what} {statistics.median(spent) * 1000:.1f} cpu_ms")
+    print(f"seal.size {path.stat().st_size} bytes")
 
 
 def _steps(
@@ -154,12 +243,12 @@ def _steps(
     }
 
 
-def _cpu(house: House, work: Callable[[], object]) -> float:
+def _cpu(house: House, step: Callable[[], object]) -> float:
     house.stamping = 0.0
     began = time.process_time()
-    work()
+    step()
     return time.process_time() - began - house.stamping
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))
