@@ -21,6 +21,7 @@ from consilium.model import Consilium, DissentPaper, Person, Protocol
 from consilium.rules import protocol as rules
 from consilium.rules import sealing, signing
 from consilium.rules.protocol import Row
+from consilium.seal.certificates import certificate_of
 from consilium.seal.errors import SignatureRefused
 from consilium.seal.file import der_of_file
 from consilium.seal.names import ExpectedSigner
@@ -170,10 +171,16 @@ def verified_of(
 
 
 def _require_not_revoked(context: Context, person: Person, verified: VerifiedSignature) -> None:
-    """Our own record knows of a revocation before the next list does."""
-    known = next((one for one in context.tx.certificates(person.id) if one.der == verified.certificate), None)
-    if known is not None and known.revoked_at is not None:
-        raise SignatureRefused("REVOKED")
+    """Our own record knows of a revocation before the next list does.
+
+    A certificate is told by its issuer and number: an ECDSA signature on it has a second spelling that anybody can
+    compute, so the same certificate may come in other bytes.
+    """
+    used = certificate_of(verified.certificate)
+    for one in context.tx.certificates(person.id):
+        known = certificate_of(one.der) if one.revoked_at is not None else None
+        if known is not None and (known.issuer, known.serial) == (used.issuer, used.serial):
+            raise SignatureRefused("REVOKED")
 
 
 def der_of(cms: str) -> bytes:
