@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from datetime import timedelta
 from functools import lru_cache
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any
 
 from aiohttp import web
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from consilium import clock
 from web.i18n import ZONE
@@ -20,6 +21,7 @@ from web.site import CALLER, site, texts_of
 HERE = Path(__file__).parent
 STATIC = HERE / "static"
 SCRIPT_TEXTS = ("script.", "client.findings.", "client.outcome.")
+_NUMBER = re.compile(r"((?:№|No\.) )(?=\S+$)")
 
 
 def environment() -> Environment:
@@ -33,7 +35,7 @@ def environment() -> Environment:
         auto_reload=False,
     )
     made.globals.update(static=static, script=script, built=built, timedelta=timedelta)
-    made.filters.update(initials=initials, groups=groups, data=data, snils=snils)
+    made.filters.update(initials=initials, groups=groups, data=data, snils=snils, whole=whole)
     return made
 
 
@@ -118,6 +120,12 @@ def snils(digits: str) -> str:
     if len(digits or "") != 11:
         return digits or ""
     return f"{digits[:3]}-{digits[3:6]}-{digits[6:9]} {digits[9:]}"
+
+
+def whole(words: str) -> Markup:
+    """«Протокол № 2026-00003» with its number on one line: a browser breaks lines after a hyphen."""
+    head, sign, number = _NUMBER.split(words, maxsplit=1) if _NUMBER.search(words) else (words, "", "")
+    return Markup('{}<span class="nowrap">{}{}</span>').format(head, sign, number) if sign else escape(head)
 
 
 def groups(digest: str, size: int = 8) -> str:

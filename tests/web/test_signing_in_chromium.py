@@ -97,10 +97,12 @@ async def desk(tmp_path: Path, chromium_path: str) -> AsyncIterator[Desk]:
 
 
 @asynccontextmanager
-async def opened(folder: Path, chromium_path: str) -> AsyncIterator[Desk]:
+async def opened(folder: Path, chromium_path: str, **more: str) -> AsyncIterator[Desk]:
+    """An installation in this folder; `more` are settings by their environment names."""
     port = unused_port()
     url = f"http://127.0.0.1:{port}"
     environment = {"CONSILIUM_DEMO": "1", "CONSILIUM_DATA_DIR": str(folder), "CONSILIUM_PUBLIC_ORIGIN": url}
+    environment |= more
     with inhabited(Settings.from_environment(environment)) as world:
         runner = web.AppRunner(make_app(world.service, world.parts.settings), shutdown_timeout=1)
         await runner.setup()

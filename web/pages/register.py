@@ -38,8 +38,8 @@ async def one(request: web.Request) -> web.StreamResponse:
     """The year's lines of one body."""
     found, year = await _found(request)
     t = texts_of(request)
-    rows = [dict(zip(COLUMNS, _told(t, line), strict=True)) for line in found["lines"]]
-    return page(request, "pages/register.html", {**found, "year": year, "rows": rows, "columns": COLUMNS})
+    rows = [(dict(zip(COLUMNS, _told(t, line), strict=True)), line) for line in found["lines"]]
+    return page(request, "pages/register.html", {**found, "year": year, "rows": rows})
 
 
 async def export(request: web.Request) -> web.StreamResponse:

@@ -148,10 +148,14 @@ document.addEventListener("keydown", (event) => {
   }
 });
 
-/** A wide table of a document scrolls by keyboard too. */
-for (const table of document.querySelectorAll<HTMLElement>(".document table")) {
-  if (table.scrollWidth > table.clientWidth) table.tabIndex = 0;
-}
+/** What scrolls sideways is a stop for the keyboard; what fits is none. */
+const scrolls = new ResizeObserver((all) => {
+  for (const { target } of all) {
+    if (target.scrollWidth > target.clientWidth) target.setAttribute("tabindex", "0");
+    else if (target !== document.activeElement) target.removeAttribute("tabindex");
+  }
+});
+for (const one of document.querySelectorAll(".document .scroll, .table[tabindex]")) scrolls.observe(one);
 
 preparePickers();
 keepFresh();

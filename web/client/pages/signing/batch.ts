@@ -1,8 +1,10 @@
 // Several papers in one act (SG-07): each has its own result, what failed can be tried again, what was signed stays.
 import { SigningProblem } from "../../signing/provider";
+import { refresh } from "../shared/live";
 import { clearError, told as toldOf } from "../shared/send";
 import { t } from "../shared/texts";
 import { Changed, signPaper, type Paper } from "./act";
+import { decided } from "./deciding";
 import { chosen, means, onChange, ready } from "./means";
 
 const list = document.getElementById("papers");
@@ -59,6 +61,7 @@ async function signAll(): Promise<void> {
   say(t("batch.done", { done, count: all.length }) + (done < all.length ? ` ${t("batch.again")}` : ""));
   update();
   button.focus();
+  await refresh();
 }
 
 async function one(row: HTMLElement, now: NonNullable<ReturnType<typeof chosen>>): Promise<"signed" | "failed" | "cancelled"> {
@@ -76,6 +79,7 @@ async function one(row: HTMLElement, now: NonNullable<ReturnType<typeof chosen>>
     return error instanceof SigningProblem && error.code === "CANCELLED" ? "cancelled" : "failed";
   }
   show("signed", t("batch.signed"));
+  decided(paper.id);
   const box = pick(row);
   if (box) Object.assign(box, { checked: false, disabled: true });
   return "signed";

@@ -1,9 +1,10 @@
 // The document on the desk: its bytes fetched and hashed here, opened for the signer, signed alone.
 import { Refused } from "../../live/wire";
 import { problemOf, SigningProblem } from "../../signing/provider";
-import { clearError, send, showError } from "../shared/send";
+import { clearError, send, showError, toast } from "../shared/send";
 import { t } from "../shared/texts";
 import { Changed, fetched, signPaper, uploadFile, type Paper } from "./act";
+import { isDecided } from "./deciding";
 import { chosen, means, onChange, ready as meansReady } from "./means";
 import { markOpened } from "./batch";
 
@@ -48,6 +49,7 @@ function update(): void {
   const byFile = desk?.querySelector<HTMLElement>("[data-by-file]");
   if (byFile) byFile.hidden = means() !== "file";
   if (!button) return;
+  if (paper && isDecided(paper.id)) return;
   const waits = reason();
   button.disabled = waits !== "";
   if (why) why.textContent = waits;
@@ -91,7 +93,14 @@ export function told(error: unknown): unknown {
   return new Refused({ code, message: `${t(`means.problem.${code}`)}. ${t(`means.fix.${code}`)}` });
 }
 
+/** The next paper is open already: that the last one was signed is said in the corner. */
+function sayDone(): void {
+  const came = performance.getEntriesByType("navigation")[0] as PerformanceNavigationTiming | undefined;
+  if (new URLSearchParams(location.search).has("done") && came?.type === "navigate") toast(t("sign.done"));
+}
+
 export function start(): void {
+  sayDone();
   if (!desk) return;
   onChange(update);
   for (const one of files) one.addEventListener("change", update);

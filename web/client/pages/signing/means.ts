@@ -219,6 +219,7 @@ async function createCertificate(): Promise<void> {
     const made = await send<{ der: string; sha256: string; not_after: string }>("certificate.request", { csr });
     await saveCertificate(person, fromBase64(made.der));
     known.push({ sha256: made.sha256, until: made.not_after, state: "valid" });
+    standing("unknown");
     await lookAt("browser");
     within("[data-test]")?.focus();
   } catch (error) {
@@ -226,6 +227,14 @@ async function createCertificate(): Promise<void> {
   } finally {
     create?.removeAttribute("aria-busy");
   }
+}
+
+/** The word at the head of the card follows the newest trial; of a new key nothing is known yet. */
+export function standing(state: "ready" | "broken" | "unknown"): void {
+  if (!tried) return;
+  tried.dataset.readiness = state;
+  tried.className = `badge ${{ ready: "good", broken: "bad", unknown: "warn" }[state]}`;
+  tried.textContent = t(`readiness.now.${state}`);
 }
 
 /** Begin: the means this signer used last here, the browser's own key where none is remembered. */

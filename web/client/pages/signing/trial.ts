@@ -5,7 +5,7 @@ import { problemOf, type ProblemCode } from "../../signing/provider";
 import { clearError, send, showError } from "../shared/send";
 import { pageData, t } from "../shared/texts";
 import { contentOf } from "./act";
-import { card, chosen, device, means, problem } from "./means";
+import { card, chosen, device, means, problem, standing } from "./means";
 
 interface Trial {
   readonly challenge: string;
@@ -93,15 +93,6 @@ async function tell(verdict: Verdict): Promise<void> {
   said.dataset.state = verdict.ready ? "ready" : "broken";
   standing(verdict.ready ? "ready" : "broken");
   said.textContent = verdict.ready ? t("readiness.works", { until }) : `${verdict.sentence} ${fix} (${verdict.code})`.trim();
-}
-
-/** The word at the head of the card follows the newest trial. */
-function standing(state: "ready" | "broken"): void {
-  const head = card.querySelector<HTMLElement>("[data-readiness]");
-  if (!head) return;
-  head.dataset.readiness = state;
-  head.className = `badge ${state === "ready" ? "good" : "bad"}`;
-  head.textContent = t(`readiness.now.${state}`);
 }
 
 async function busy(work: () => Promise<void>): Promise<void> {
