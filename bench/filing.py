@@ -41,7 +41,7 @@ def main() -> int:
     parser.add_argument("--documents", type=int, default=1_000)
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
-    lying.WITHIN = 4 * 3600.0
+    lying.WITHIN, lying.LOOK = 4 * 3600.0, 0.1
     with tempfile.TemporaryDirectory(prefix="consilium-bench-") as folder:
         return asyncio.run(measured(Path(folder), options.documents, options.seed))
 

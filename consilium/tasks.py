@@ -105,7 +105,7 @@ class Worker:
         broker = parts.settings.redis_url
         self.app = application(broker, "consilium" if broker else f"consilium-{id(self)}")
         self._task = self._register()
-        self._sent: set[str] = set()
+        self._sent: dict[int, str] = {}
         self._slots: dict[str, int] = {}
         self._renew_at = clock.now()
         self._running: dict[int, str] = {}
@@ -258,14 +258,14 @@ class Worker:
     def _send(self) -> None:
         at = clock.now()
         with self.parts.store.read(at) as reader:
-            self._sent = outbox.unstarted(reader.connection, self._sent) if self._sent else set()
+            self._sent = outbox.unstarted(reader.connection, self._sent) if self._sent else {}
             if len(self._sent) >= self._window or not outbox.any_due(reader.connection, at):
                 return
         limit = self._window - len(self._sent)
         rows = self.parts.store.run(at, lambda tx: outbox.lease_due(tx.connection, at, self.hold, limit))
         failpoint("tasks.before_dispatch")
         for row in rows:
-            self._sent.add(row.lease)
+            self._sent[row.id] = row.lease
             self._task.apply_async((row.id, row.lease), retry=False)
         failpoint("tasks.after_dispatch")
 

@@ -8,7 +8,7 @@ and a worker that was thought dead cannot end what another has taken over.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Collection
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -139,10 +139,12 @@ def any_due(connection: sa.Connection, at: datetime) -> bool:
     return connection.execute(sa.select(outbox.c.id).where(*_due(at)).limit(1)).first() is not None
 
 
-def unstarted(connection: sa.Connection, leases: Collection[str]) -> set[str]:
-    """Which of these tokens still wait to be started."""
-    query = sa.select(outbox.c.lease).where(outbox.c.status == "waiting", outbox.c.lease.in_(leases))
-    return set(connection.execute(query).scalars())
+def unstarted(connection: sa.Connection, leases: Mapping[int, str]) -> dict[int, str]:
+    """Which of these (row, token) still wait to be started."""
+    query = sa.select(outbox.c.id, outbox.c.lease).where(
+        outbox.c.status == "waiting", outbox.c.id.in_(leases)
+    )
+    return {row: lease for row, lease in connection.execute(query) if leases[row] == lease}
 
 
 def forget(connection: sa.Connection, kind: str, before: datetime) -> None:

@@ -83,11 +83,14 @@ class Run:
     def next_work(self) -> datetime | None:
         """When the worker's next row is due; in the past while it still works."""
         table = tables.outbox
-        query = sa.select(sa.func.min(table.c.not_before)).where(
-            table.c.status == "waiting", table.c.kind == "protocol.file"
+        query = (
+            sa.select(table.c.not_before)
+            .where(table.c.status == "waiting", table.c.kind == "protocol.file")
+            .order_by(table.c.not_before)
+            .limit(1)
         )
         with self.both.world.parts.store.read() as reader:
-            return reader.connection.execute(query).scalar_one()
+            return reader.connection.execute(query).scalar()
 
     async def step(self) -> None:
         """Wait until nobody has anything to do now, then move the clock to the next thing, and a little further."""
