@@ -24,6 +24,7 @@ from consilium.model import (
     Signature,
     SignatureStatus,
 )
+from consilium.model.particulars import digest_of
 from consilium.queries.papers import papers_of, referral_papers_of, rights, state_of
 from consilium.queries.protocol_facts import protocol_facts
 from consilium.queries.shown import moment, names_of
@@ -123,6 +124,7 @@ def protocol_page(
         "version": protocol.version,
         "created_at": moment(protocol.created_at),
         "digest": protocol.digest,
+        "outcome": digest_of(protocol.particulars),
         "size": len(protocol.document),
         "frozen_at": moment(protocol.frozen_at),
         "order": protocol.signing_order,

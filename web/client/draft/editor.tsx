@@ -10,6 +10,8 @@ import { may, protocolAt } from "../room/select";
 import { Checking } from "./checking";
 import type { Draft } from "./draft";
 import { Findings } from "./findings";
+import { Outcome, wireOf } from "./outcome";
+import { OutcomeCard, unsaved as whyNot } from "./outcome-card";
 import { Section } from "./section";
 
 export function ProtocolStage() {
@@ -45,6 +47,8 @@ function Editor({ row }: { row: ProtocolRow }) {
   const snapshot = useSnapshot();
   const draft = useMemo(() => room.drafts.of(row.id, row.status === "drafting"), [row.id, row.status]);
   useEffect(() => () => room.drafts.leave(row.id), [row.id]);
+  const outcome = useMemo(() => new Outcome(wireOf(row.id)), [row.id]);
+  useEffect(() => void outcome.open(), [outcome, row.particulars, row.status]);
   const [missing, setMissing] = useState<Lack[]>([]);
   const frozen = row.status !== "drafting" || draft.state.value === "frozen";
   const readOnly = frozen || !may(snapshot, "edit_protocol") || draft.state.value === "opening";
@@ -64,16 +68,17 @@ function Editor({ row }: { row: ProtocolRow }) {
               <Section key={section} draft={draft} section={section} readOnly={readOnly} missing={missing.some((one) => one.field === section)} />
             ))}
           </div>
-          {!frozen && <WhileTyping draft={draft} />}
+          {!frozen && <WhileTyping draft={draft} entered={row.particulars} />}
         </div>
       </div>
-      {!frozen && may(snapshot, "freeze") && <Freeze row={row} lacking={setMissing} />}
+      {!frozen && <OutcomeCard outcome={outcome} />}
+      {!frozen && may(snapshot, "freeze") && <Freeze row={row} lacking={setMissing} outcome={outcome} />}
     </section>
   );
 }
 
-/** Asked again after every change, whoever made it, as soon as it is on the server. */
-function WhileTyping({ draft }: { draft: Draft }) {
+/** Asked again after every change, whoever made it, as soon as it is on the server; `entered`: what was settled on. */
+function WhileTyping({ draft, entered }: { draft: Draft; entered: string }) {
   const checking = useMemo(() => new Checking(draft.protocol, () => draft.state.peek() === "saved"), [draft]);
   useEffect(() => {
     const changed = (): void => checking.soon();
@@ -84,6 +89,7 @@ function WhileTyping({ draft }: { draft: Draft }) {
       checking.close();
     };
   }, [checking, draft]);
+  useEffect(() => checking.soon(), [checking, entered]);
   return <Findings checking={checking} beside />;
 }
 
@@ -154,8 +160,10 @@ function Missing({ missing }: { missing: Lack[] }) {
   );
 }
 
-function Freeze({ row, lacking }: { row: ProtocolRow; lacking: (missing: Lack[]) => void }) {
+function Freeze({ row, lacking, outcome }: { row: ProtocolRow; lacking: (missing: Lack[]) => void; outcome: Outcome }) {
   const room = useRoom();
+  // Only what is saved goes into the document.
+  const unsaved = ["changed", "conflict", "refused", "saving"].includes(outcome.state.value);
   const freeze = async (): Promise<void> => {
     try {
       await command("protocol.freeze", { protocol: row.id });
@@ -169,12 +177,12 @@ function Freeze({ row, lacking }: { row: ProtocolRow; lacking: (missing: Lack[])
   };
   return (
     <div class="actions">
-      <button type="button" class="primary large" data-testid="freeze" onClick={() => ask({
+      <button type="button" class="primary large" data-testid="freeze" disabled={unsaved} aria-describedby="freeze-hint" onClick={() => ask({
         title: t("room.freeze.title"), text: t("room.freeze.text"), action: t("room.freeze.action"), run: freeze,
       })}>
         {t("room.freeze.action")}
       </button>
-      <span class="small quiet">{t("room.freeze.hint")}</span>
+      <span class="small quiet" id="freeze-hint">{unsaved ? whyNot() : t("room.freeze.hint")}</span>
     </div>
   );
 }

@@ -209,6 +209,8 @@ export interface ProtocolRow {
   status: "drafting" | "signing" | "sealing" | "sealed";
   version: number;
   digest: string;
+  /** Digest of what was settled on (`protocol.particulars`). */
+  particulars: string;
   awaits_me: boolean;
   annulled: boolean;
   papers: PaperRow[];

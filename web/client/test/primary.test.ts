@@ -30,7 +30,7 @@ test("the chair is led through the case: open, floor, wording, vote, close, fini
 });
 
 test("after the last case the chair is led to the protocol, then to the end", () => {
-  const protocols = [{ id: "p", item: "a", number: "1", status: "drafting" as const, version: 1, digest: "", awaits_me: false, annulled: false, papers: [] }];
+  const protocols = [{ id: "p", item: "a", number: "1", status: "drafting" as const, version: 1, digest: "", particulars: "", awaits_me: false, annulled: false, papers: [] }];
   const done = snapshot({ agenda: [item("a", "decided")], protocols });
   assert.equal(primary(done)?.key, "protocol");
   done.consilium.layout = "protocol";
@@ -78,7 +78,7 @@ test("names are shortened to surname and initials", () => {
 });
 
 test("who has a protocol to sign is led to it; the chair first ends the meeting", () => {
-  const paper = { id: "p", item: "a", number: "7", status: "signing" as const, version: 1, digest: "d", awaits_me: true, annulled: false, papers: [] };
+  const paper = { id: "p", item: "a", number: "7", status: "signing" as const, version: 1, digest: "d", particulars: "", awaits_me: true, annulled: false, papers: [] };
   const after = snapshot({ agenda: [item("a", "decided")], protocols: [paper] });
   assert.deepEqual(primary(asMember(after))?.step, { do: "open", href: "/protocols/p" });
   assert.equal(primary(after)?.key, "close_room");
