@@ -20,7 +20,7 @@ from consilium.seal.crl import RevocationList, list_of
 from consilium.seal.errors import AuthoritySilent, SealError, SignatureRefused
 from consilium.seal.outward import Allowed
 from consilium.seal.providers import write_private
-from consilium.seal.trust import TrustStore, crl_from
+from consilium.seal.trust import TrustStore, crl_from, files_of
 
 __all__ = ["Proof", "Revocation"]
 
@@ -29,6 +29,7 @@ log = logging.getLogger(__name__)
 DISTRIBUTION_POINTS, ACCESS, OCSP_ACCESS = "2.5.29.31", "1.3.6.1.5.5.7.1.1", "1.3.6.1.5.5.7.48.1"
 SERVICES = frozenset({"1.3.6.1.5.5.7.3.8", "1.3.6.1.5.5.7.3.9"})
 URI_TAG = 0x86
+LISTS = frozenset({".crl"})
 LARGEST_LIST = 32 * 2**20
 # A list that is still good is not fetched again within this time, however often seals are made.
 REST = timedelta(minutes=10)
@@ -97,7 +98,7 @@ class Revocation:
 
     def kept(self) -> tuple[bytes, ...]:
         """Lists fetched before, whatever process fetched them; for who judges without a network."""
-        return tuple(der for path in sorted(self.folder.glob("*.crl")) if (der := _read(path)))
+        return tuple(der for der in _lists(self.folder).values() if der)
 
     def refresh(self, certificates: list[bytes], authorities: tuple[bytes, ...] = ()) -> None:
         """Fetch what the settings and these certificates name, so that signatures are judged by fresh lists.
@@ -200,7 +201,7 @@ def _worse(fetched: RevocationList, known: RevocationList, authorities: tuple[by
 
 def _kept(path: Path) -> RevocationList | None:
     """The list of that file; None where there is none, or what a disk made of one."""
-    der = _read(path)
+    der = _lists(path.parent).get(path.name)
     try:
         return list_of(der) if der else None
     except SignatureRefused:
@@ -232,8 +233,9 @@ def _leaves(node: Node, depth: int = 0) -> Iterator[Node]:
         yield node
 
 
-def _read(path: Path) -> bytes:
+def _lists(folder: Path) -> dict[str, bytes]:
+    """The lists of the folder by the names of their files; none where nothing was fetched yet."""
     try:
-        return path.read_bytes()
+        return dict(files_of(folder, LISTS))
     except FileNotFoundError:
-        return b""
+        return {}
