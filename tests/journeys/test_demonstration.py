@@ -11,16 +11,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from asn1crypto import crl
 
 from consilium.documents.conformance import check
 from consilium.documents.guides import Official
 from consilium.seal.instructions import commands
 from consilium.seal.package import read_package
 from consilium.seal.report import verify_package
-from consilium.seal.trust import TrustStore, certificates_from, crl_from
 from tests.consilium.seal import pyhanko_gost, test_signature
 from tests.installations import environment
+from tests.journeys import foreign
 
 pytestmark = [pytest.mark.needs_openssl, pytest.mark.needs_gost, pytest.mark.timeout(240)]
 
@@ -87,24 +86,44 @@ def test_the_filed_document_is_what_the_states_rules_demand(play, semd_dir):
 
 async def test_pyhanko_accepts_every_signature(play, monkeypatch):
     members = read_package(play.package)
-    certificates = [
-        der
-        for name, content in members.items()
-        if name.startswith("evidence/certs/")
-        for der in certificates_from(content)
-    ]
-    lists = [crl_from(content) for name, content in members.items() if name.startswith("evidence/crl/")]
-    trust = TrustStore.sorted_out(certificates, lists)
-    moment = max(crl.CertificateList.load(one)["tbs_cert_list"]["this_update"].native for one in lists)
+    trust, moment = foreign.evidence(members)
     says = test_signature if play.keys == "p256" else pyhanko_gost
     monkeypatch.setattr(says, "AT", moment)
     if says is pyhanko_gost:
         pyhanko_gost.taught(monkeypatch)
-    signed = [name for name in members if name.endswith(".sig")]
-    for name in signed:
-        covered = members["document.xml" if name.startswith("signatures/") else f"{name[:-4]}.xml"]
-        assert await says.pyhanko_says(covered, members[name], trust) == (True, True, True), name
+    signed = foreign.signed(members)
+    for name, covered in signed.items():
+        assert await says.pyhanko_says(members[covered], members[name], trust) == (True, True, True), name
     assert sum(name.startswith("signatures/") for name in signed) == SIGNED[play.kind] + 1
+
+
+def test_pyhanko_accepts_every_timestamp_and_none_that_is_another_signatures(play, monkeypatch):
+    members = read_package(play.package)
+    if play.keys != "p256":
+        pyhanko_gost.taught(monkeypatch)
+    tokens = foreign.stamped(members)
+    said = foreign.pyhanko_stamps(members, tokens, gost_keys=play.keys != "p256")
+    assert said == dict.fromkeys(tokens, (True, True, True))
+    first, second = sorted(tokens)[:2]
+    swapped = {first: tokens[second]}
+    answers = foreign.pyhanko_stamps(members, swapped, gost_keys=play.keys != "p256")
+    assert answers == {first: (False, True, True)}
+
+
+@pytest.mark.needs_java
+def test_bouncycastle_accepts_every_signature_and_timestamp_and_no_changed_byte(play, tmp_path):
+    members = read_package(play.package)
+    signed, tokens = foreign.signed(members), foreign.stamped(members)
+    changed = {f"{name}.changed": members[name] + b"\n" for name in {*signed.values(), *tokens.values()}}
+    good = [f"signature {name} {covered}" for name, covered in signed.items()]
+    good += [f"token {name} {about}" for name, about in tokens.items()]
+    bad = [f"signature {name} {covered}.changed" for name, covered in signed.items()]
+    bad += [f"token {name} {about}.changed" for name, about in tokens.items()]
+    first = min(name for name in signed if name.startswith("signatures/"))
+    bad += [f"token {name} {first}" for name, about in tokens.items() if about != first]
+    said = foreign.bouncycastle_says(members | changed, tmp_path, good + bad)
+    assert {question: said[question] for question in good} == dict.fromkeys(good, "held")
+    assert [question for question in bad if said[question] == "held"] == []
 
 
 def test_verify_agrees_and_refuses_a_changed_byte(play, tmp_path):

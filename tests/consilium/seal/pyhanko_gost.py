@@ -43,7 +43,9 @@ def _hash(algorithm: object) -> object:
     return _Streebog(algorithm) if isinstance(algorithm, str) else hashes.Hash(algorithm)
 
 
-class _Engine(SignatureValidator):
+class Engine(SignatureValidator):
+    """The mathematics of GOST, by the gost engine."""
+
     def validate_signature(self, signature, signed_data, public_key_info, signature_algorithm, context=None):
         key = public_key(public_key_info.dump())
         if not key.verify(signed_data, signature, f"streebog{key.bits}"):
@@ -70,6 +72,7 @@ def taught(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(general, "get_pyca_cryptography_hash", _algorithm)
     patch.setattr(generic_cms, "get_pyca_cryptography_hash", _algorithm)
     patch.setattr(general, "hashes", SimpleNamespace(Hash=_hash))
+    patch.setattr(generic_cms, "hashes", SimpleNamespace(Hash=_hash))
 
 
 def _name(patch: pytest.MonkeyPatch, kind: type, oid: str, name: str) -> None:
@@ -87,7 +90,7 @@ async def pyhanko_says(document: bytes, signature: bytes, trust: TrustStore) -> 
         crls=[crl.CertificateList.load(der) for der in trust.crls],
         moment=AT,
         revocation_mode="require",
-        signature_validator=_Engine(),
+        signature_validator=Engine(),
     )
     status = await async_validate_cms_signature(
         content, raw_digest=gost.digest(name, document), validation_context=context
