@@ -21,7 +21,7 @@ LONGEST = 32_767
 # Letters that fit across the printed page.
 PRINTED = 180
 # What a spreadsheet would take for a formula when it opens a text file.
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 
 
 def to_xlsx(title: str, headings: Row, rows: Sequence[Row]) -> bytes:
@@ -77,7 +77,8 @@ def to_csv(headings: Row, rows: Sequence[Row]) -> bytes:
 
 
 def _plain(value: str) -> str:
-    return f"'{value}" if value.startswith(_FORMULA) else value
+    """Spaces before it hide nothing: programs that trim a cell find the formula then."""
+    return f"'{value}" if value.lstrip(" \u00a0").startswith(_FORMULA) else value
 
 
 def to_pdf(title: str, subtitle: str, headings: Row, rows: Sequence[Row]) -> bytes:

@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 
 from cryptography.fernet import Fernet, InvalidToken
 
+from consilium.filing import wire
 from consilium.settings import Settings
 
 DELIVERY_HEADER = "X-Consilium-Delivery"
@@ -32,6 +33,8 @@ def allowed(url: str, settings: Settings) -> bool:
         parts = urlsplit(url)
         host, port = parts.hostname or "", parts.port
     except ValueError:
+        return False
+    if not wire.under_allowed_base(url, (url,)):
         return False
     if not host or parts.username is not None or parts.password is not None or parts.query or parts.fragment:
         return False

@@ -39,7 +39,7 @@ def set_webhook(context: Context, command: c.SetWebhook) -> dict[str, Any]:
 def remove_webhook(context: Context, command: c.RemoveWebhook) -> dict[str, Any]:
     """What was not delivered by then is given up."""
     person = _administrator(context)
-    if not webhooks.remove(context.tx.connection, person.organisation_id):
+    if not webhooks.remove(context.tx.connection, person.organisation_id, context.at):
         raise NotFound
     _record(context, WebhookRemoved(), person.organisation_id)
     return {}

@@ -49,9 +49,13 @@ def put(connection: sa.Connection, endpoint: Endpoint, by: UUID) -> None:
     connection.execute(statement.on_conflict_do_update(index_elements=["organisation_id"], set_=values))
 
 
-def remove(connection: sa.Connection, organisation_id: UUID) -> bool:
-    """Forget the endpoint; whether there was one."""
+def remove(connection: sa.Connection, organisation_id: UUID, at: datetime) -> bool:
+    """Forget the endpoint, and give up what was on its way there; whether there was one."""
     where = webhooks.c.organisation_id == organisation_id
+    table = webhook_deliveries
+    waiting = (table.c.organisation_id == organisation_id, table.c.status == "waiting")
+    given_up = {"status": "dead", "answer": "webhook_removed", "ended_at": at}
+    connection.execute(sa.update(table).where(*waiting).values(given_up))
     return connection.execute(sa.delete(webhooks).where(where)).rowcount == 1
 
 

@@ -185,6 +185,20 @@ async def test_what_is_removed_or_no_longer_allowed_is_not_sent(stage: Stage, re
     assert receiver.came == []
 
 
+async def test_what_was_on_its_way_to_a_removed_address_does_not_go_to_the_next_one(
+    stage: Stage, receiver: Receiver
+) -> None:
+    key = registered(stage, "http://127.0.0.1:1/results")
+    assert await deliver(stage, key) is not None
+    stage.do("ivanova", c.RemoveWebhook())
+    subscribe(stage, receiver.url)
+    assert await deliver(stage, key) is None
+    assert receiver.came == []
+    found = delivery(stage, key)
+    assert (found.status, found.answer) == ("dead", "webhook_removed")
+    assert found.ended_at is not None
+
+
 ADDRESSES = {
     "https://mis.example/in": True,
     "https://mis.example:443/in": True,
@@ -202,6 +216,9 @@ ADDRESSES = {
     "https://mis.example\\@evil.example/in": False,
     "https://mis.example/in?to=http://evil.example": False,
     "https://mis.example/in#x": False,
+    # Nothing is ever delivered there: whoever sets it is told at once.
+    "https://mis.example/a/../in": False,
+    "https://mis.example/%2e%2e/in": False,
     "https://mis.example:99999/in": False,
     "https://169.254.169.254/latest": False,
     "https://[::ffff:169.254.169.254]/": False,

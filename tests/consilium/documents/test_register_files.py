@@ -39,6 +39,15 @@ def test_a_text_file_opened_by_a_spreadsheet_runs_nothing():
         assert not kept.startswith(("=", "+", "-", "@"))
 
 
+@pytest.mark.parametrize(
+    "typed", ["\n=1+1", " =1+1", "\u00a0=1+1", "＝1+1", "＋1", "－1", "＠SUM(A1)", "\t=1"]
+)
+def test_no_blank_and_no_wide_letter_smuggles_a_formula_in(typed):
+    """Programs trim cells, and some take the wide forms of East Asian keyboards for the same signs."""
+    (row,) = csv.reader(io.StringIO(to_csv((), [(typed,)]).decode("utf-8-sig").lstrip()), delimiter=";")
+    assert row == [f"'{typed}"]
+
+
 def test_line_ends_and_quotes_inside_a_cell_come_back():
     rows = [("1", 'первая\nвторая; "третья"')]
     assert list(csv.reader(io.StringIO(to_csv(HEADINGS, rows).decode("utf-8-sig")), delimiter=";"))[
