@@ -1,15 +1,16 @@
 """What a registry error means for the people here: who has to do what.
 
-The table is `advice.py`; the official texts are read from the dictionary's file when it is installed
-(CONSILIUM_SEMD_DIR).
+The table is `advice.py`; the official texts are read from the dictionary's file where it is installed.
 """
 
 from __future__ import annotations
 
-import json
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+import msgspec
 
 from consilium.filing.advice import ADVICE, OURS, UNKNOWN, Advice, Remedy
 from consilium.filing.port import RegistryError
@@ -26,6 +27,8 @@ __all__ = [
     "official_texts",
     "remedy_of_all",
 ]
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,9 +66,18 @@ def explain(error: RegistryError, official: dict[str, str] | None = None) -> Exp
     )
 
 
-def official_texts(semd_dir: Path | None) -> dict[str, str]:
-    """The dictionary's texts by code; empty when the folder is not installed."""
-    path = semd_dir / "nsi" / "99.2.305_remd_message_codes.json" if semd_dir else None
+class _Row(msgspec.Struct):
+    code: str
+    text: str
+
+
+def official_texts(folder: Path | None) -> dict[str, str]:
+    """The dictionary's texts by code, from the official files (`directory.installed.folder_of`); none without them."""
+    path = folder / "nsi" / "99.2.305_remd_message_codes.json" if folder else None
     if path is None or not path.is_file():
         return {}
-    return {str(row["code"]): str(row["text"]) for row in json.loads(path.read_text(encoding="utf-8"))}
+    try:
+        return {row.code: row.text for row in msgspec.json.decode(path.read_bytes(), type=list[_Row])}
+    except msgspec.MsgspecError as error:
+        log.warning("filing.official_texts_unreadable", extra={"file": path.name, "cause": str(error)[:200]})
+        return {}

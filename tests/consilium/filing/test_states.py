@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from consilium.directory.installed import folder_of
 from consilium.filing import codes, states
 from consilium.filing.advice import GROUPS
 from consilium.filing.codes import Remedy
@@ -24,6 +25,7 @@ from consilium.filing.port import (
     Rejected,
 )
 from consilium.filing.states import FilingState, Status
+from consilium.settings import Settings
 
 AT = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
 NUMBER = Registered(emdr_id="77.26.11.23.000000001", at=AT)
@@ -259,3 +261,15 @@ def test_a_code_stands_in_one_group_alone() -> None:
 def test_without_the_folder_the_registrys_own_words_stand() -> None:
     assert codes.official_texts(None) == {}
     assert codes.official_texts(Path("/nonexistent")) == {}
+
+
+def test_what_was_installed_speaks_without_any_setting(tmp_path: Path) -> None:
+    settings = Settings.from_environment({"CONSILIUM_DATA_DIR": str(tmp_path), "CONSILIUM_DEMO": "1"})
+    assert codes.official_texts(folder_of(settings)) == {}
+    nsi = tmp_path / "semd" / "nsi"
+    nsi.mkdir(parents=True)
+    words = nsi / "99.2.305_remd_message_codes.json"
+    words.write_text('[{"code": "NO_SNILS", "id": 22, "text": "Нет СНИЛС"}]', encoding="utf-8")
+    assert codes.official_texts(folder_of(settings)) == {"NO_SNILS": "Нет СНИЛС"}
+    words.write_text('{"rows": "cut off', encoding="utf-8")
+    assert codes.official_texts(folder_of(settings)) == {}
