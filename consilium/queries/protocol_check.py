@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 class Checked:
     """`report` is None once the draft is frozen: its bytes were judged then. `update`: the newest one it saw."""
 
+    protocol_id: UUID
     status: ProtocolStatus
     case_id: UUID
     consilium_id: UUID
@@ -53,6 +54,7 @@ def checked(parts: Parts, protocol_id: UUID, at: datetime) -> Checked:
             facts = protocol_facts(reader, protocol, consilium, case, prose, at)
         terms = parts.terms(reader)
     return Checked(
+        protocol_id=protocol_id,
         status=protocol.status,
         case_id=case.id,
         consilium_id=consilium.id,

@@ -14,6 +14,7 @@ from tests.journeys.table import Table
 WORDING = "Рекомендовать хирургическое лечение в объёме лобэктомии."
 DISSENT = "Считаю необходимым ещё два курса химиотерапии до операции."
 COURSE = "Образование выявлено в мае, проведено два курса терапии с частичным ответом."
+SETTLED = "Плоскоклеточный рак, установлен консилиумом в зале"
 STATE = "Состояние удовлетворительное, ECOG 1."
 NODULE = (0.415, 0.41)
 """Where on the stage the finding of the demonstration's slice lies."""
@@ -233,6 +234,21 @@ async def close_the_vote(table: Table) -> None:
     await chair.click("[data-testid=ask-confirm]")
 
 
+async def _settle(table: Table) -> None:
+    """The referral's diagnosis in the consilium's words; nothing freezes over what is not saved, others read it live."""
+    chair = table.chair
+    await chair.click("[data-testid=add-diagnosis]")
+    await chair.write("#outcome-diagnoses-0-text", SETTLED)
+    assert await chair.evaluate("document.querySelector('[data-testid=freeze]').disabled")
+    await chair.click("[data-testid=outcome-save]")
+    await chair.see("[data-testid=outcome][data-state=saved]")
+    await table.member.until(
+        f"document.querySelector('[data-testid=outcome-summary]')?.textContent.includes({json.dumps(SETTLED)})",
+        "what was settled on",
+    )
+    await chair.see("[data-testid=freeze]:not([disabled])")
+
+
 async def write_together(table: Table) -> None:
     """The draft has written itself; chair and secretary finish it while a member watches; then it is frozen."""
     chair, member = table.chair, table.member
@@ -262,6 +278,7 @@ async def write_together(table: Table) -> None:
     for window in (chair, member):
         found = "document.querySelector('[data-testid=findings]').dataset"
         await window.until(f"{found}.state === 'checked' && {found}.errors === '0'", "nothing in the way")
+    await _settle(table)
     await member.picture("draft-english")
     await chair.click("[data-testid=freeze]")
     await chair.click("[data-testid=ask-confirm]")

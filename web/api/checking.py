@@ -30,6 +30,7 @@ from web.site import caller, site, texts_of
 AT_ONCE = 2
 CHECKS = Rate(burst=30, per_second=2.0)
 SECTIONS = frozenset({"reasons", "course", "state", "decision"})
+OUTCOME = frozenset({"diagnosis", "recommendations", "services", "follow_up", "complaints"})
 OF_THE_MEETING = frozenset(
     {"participants", "author", "authenticator", "meeting", "kind", "form", "telemedicine"}
 )
@@ -136,6 +137,8 @@ def told_finding(one: Finding, found: Checked, language: Language) -> dict[str, 
 def _href(one: Finding, found: Checked) -> str:
     if one.field in SECTIONS:
         return f"/room/{found.consilium_id}#section-{one.field}"
+    if one.field in OUTCOME:
+        return f"/protocols/{found.protocol_id}#section-{one.field}"
     if one.field in OF_THE_MEETING:
         return f"/consilia/{found.consilium_id}"
     if one.field == "organisation":

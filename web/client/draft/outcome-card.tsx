@@ -2,7 +2,7 @@
 import { useEffect, useId } from "preact/hooks";
 import { day, t } from "../live/words";
 import { AdviceRow, DiagnosisRow, ServiceRow } from "./outcome-rows";
-import { isEmpty, MAIN, NOTHING, type Advice, type Diagnosis, type Outcome, type Particulars, type Service, type Shown } from "./outcome";
+import { EMPTY, isEmpty, MAIN, NOTHING, PARTS, type Advice, type Diagnosis, type Outcome, type Part, type Particulars, type Service, type Shown } from "./outcome";
 import { Pick } from "./pick";
 
 const TONES = { opening: "", empty: "", saved: "good", changed: "warn", saving: "accent", conflict: "bad", refused: "bad", failed: "bad" } as const;
@@ -97,13 +97,13 @@ function Diagnoses({ outcome, shown, mine, fault }: ListProps) {
     <fieldset>
       <legend id="section-diagnosis" tabIndex={-1}>{t("client.outcome.diagnoses")}</legend>
       {rows.length === 0 && <p class="small quiet" data-testid="outcome-origin">{t("client.outcome.referral", { code: shown.referral.code, text: shown.referral.text })}</p>}
-      <ol class="plain">
+      {rows.length > 0 && <ol class="plain">
         {rows.map((row, at) => (
           <DiagnosisRow key={at} row={row} place={`diagnoses.${at}`} shown={shown} fault={fault} onChange={(one) => set(replaced(rows, at, one))} onRemove={() => set(without(rows, at))} />
         ))}
-      </ol>
+      </ol>}
       {shown.places.includes("clinical_group") && (
-        <div class="outcome-group">
+        <div class="outcome-group" id="section-follow_up" tabIndex={-1}>
           <Pick id="outcome-clinical_group" label={t("client.outcome.clinical_group")} dictionary="99.2.146" value={mine.clinical_group.name} code={mine.clinical_group.code} invalid={fault === "clinical_group"}
             onType={(name) => outcome.change({ clinical_group: { name, code: "" } })} onPick={(one) => outcome.change({ clinical_group: { name: one.name, code: one.code } })} />
         </div>
@@ -123,11 +123,11 @@ function Recommendations({ outcome, shown, mine, fault }: ListProps) {
   return (
     <fieldset>
       <legend id="section-recommendations" tabIndex={-1}>{t("client.outcome.recommendations")}</legend>
-      <ol class="plain">
+      {rows.length > 0 && <ol class="plain">
         {rows.map((row, at) => (
           <AdviceRow key={at} row={row} place={`advice.${at}`} shown={shown} fault={fault} onChange={(one) => set(replaced(rows, at, one))} onRemove={() => set(without(rows, at))} />
         ))}
-      </ol>
+      </ol>}
       <div class="actions">
         <button type="button" data-testid="add-advice" disabled={rows.length >= 40} onClick={() => set([...rows, advice(rows.at(-1)?.kind ?? "treatment")])}>{t("client.outcome.advice.add")}</button>
       </div>
@@ -142,11 +142,11 @@ function Services({ outcome, shown, mine, fault }: ListProps) {
     <fieldset>
       <legend id="section-services" tabIndex={-1}>{t("client.outcome.services")}</legend>
       {rows.length === 0 && <p class="small quiet">{t("client.outcome.services.none")}</p>}
-      <ol class="plain">
+      {rows.length > 0 && <ol class="plain">
         {rows.map((row, at) => (
           <ServiceRow key={at} row={row} place={`services.${at}`} shown={shown} fault={fault} onChange={(one) => set(replaced(rows, at, one))} onRemove={() => set(without(rows, at))} />
         ))}
-      </ol>
+      </ol>}
       <div class="actions"><button type="button" data-testid="add-service" disabled={rows.length >= 20} onClick={() => set([...rows, service])}>{t("client.outcome.services.add")}</button></div>
     </fieldset>
   );
@@ -158,7 +158,7 @@ function Torn({ outcome }: { outcome: Outcome }) {
   return (
     <div class="note warn" role="alert" data-testid="outcome-torn">
       <p>{t("client.outcome.torn", { parts: outcome.torn.value.map((part) => t(`client.outcome.part.${part}`)).join(", ") })}</p>
-      {shown && <details open><summary>{t("client.outcome.theirs")}</summary><Summary shown={shown} /></details>}
+      {shown && <details open><summary>{t("client.outcome.theirs")}</summary><Summary shown={shown} part={outcome.torn.value} /></details>}
       <div class="actions">
         <button type="button" onClick={() => outcome.takeTheirs()}>{t("client.outcome.take")}</button>
         <button type="button" onClick={() => outcome.keepMine()}>{t("client.outcome.keep")}</button>
@@ -168,13 +168,13 @@ function Torn({ outcome }: { outcome: Outcome }) {
 }
 
 /** For those who read: what the document will say. */
-function Summary({ shown }: { shown: Shown }) {
-  const found = shown.particulars;
+function Summary({ shown, part }: { shown: Shown; part?: readonly Part[] }) {
+  const found = part ? only(shown.particulars, part) : shown.particulars;
   const named = (table: keyof Shown["choices"], code: string): string => shown.choices[table].find((one) => one.code === code)?.name ?? code;
   return (
-    <dl class="facts small" data-testid="outcome-summary">
-      <dt>{t("client.outcome.diagnoses")}</dt>
-      {found.diagnoses.length === 0 && <dd>{t("client.outcome.referral", { code: shown.referral.code, text: shown.referral.text })}</dd>}
+    <dl class="outcome-summary small" data-testid="outcome-summary">
+      {(!part || found.diagnoses.length > 0) && <dt>{t("client.outcome.diagnoses")}</dt>}
+      {found.diagnoses.length === 0 && !part && <dd>{t("client.outcome.referral", { code: shown.referral.code, text: shown.referral.text })}</dd>}
       {found.diagnoses.map((one, at) => (
         <dd key={at}>
           <strong>{one.code}</strong> {one.text} <span class="quiet">{[named("kinds", one.kind), one.stage, tnm(one)].filter(Boolean).join(" · ")}</span>
@@ -188,9 +188,13 @@ function Summary({ shown }: { shown: Shown }) {
       {found.services.length > 0 && <dt>{t("client.outcome.services")}</dt>}
       {found.services.map((one, at) => <dd key={at}>{one.name} {one.code && <span class="quiet">{one.code}</span>}</dd>)}
       {found.complaints && <><dt>{t("client.outcome.complaints")}</dt><dd class="prose">{found.complaints}</dd></>}
-      {isEmpty(found) && <dd class="quiet">{t("client.outcome.nothing")}</dd>}
+      {part && isEmpty(found) && <dd class="quiet">{t("client.outcome.nothing")}</dd>}
     </dl>
   );
 }
+
+/** What both changed, nothing else. */
+const only = (given: Particulars, parts: readonly Part[]): Particulars =>
+  Object.fromEntries(PARTS.map((part) => [part, parts.includes(part) ? given[part] : EMPTY[part]])) as unknown as Particulars;
 
 const tnm = (one: Diagnosis): string => [one.tumour.name, one.node.name, one.metastasis.name].filter(Boolean).join(" ");

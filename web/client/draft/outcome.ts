@@ -60,6 +60,7 @@ export type Part = keyof Particulars;
 export const PARTS: readonly Part[] = ["diagnoses", "clinical_group", "advice", "services", "complaints"];
 export const NOTHING: Picked = { name: "", code: "" };
 export const MAIN = "1";
+export const EMPTY: Particulars = { diagnoses: [], clinical_group: NOTHING, advice: [], services: [], complaints: "" };
 
 export type OutcomeState = "opening" | "empty" | "saved" | "changed" | "saving" | "conflict" | "refused" | "failed";
 
