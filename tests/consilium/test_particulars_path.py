@@ -1,20 +1,25 @@
 """What the consilium settled on, from its entry to the frozen bytes and the state's own rules. Refusals first."""
 
 import json
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import pytest
 from lxml import etree
 
 from consilium import commands as c
+from consilium import sealing
 from consilium.demo_settled import settled
+from consilium.directory import nsi, nsi_files
 from consilium.documents.conformance import check
 from consilium.documents.guides import Official
 from consilium.documents.terms import BUILT_IN
 from consilium.model import Advice, Particulars, Picked, Protocol, ProtocolStatus, SettledDiagnosis
 from consilium.model.particulars import digest_of, read_particulars
+from consilium.rules import papers
 from consilium.rules.particulars import PLACES
 from tests.people import World
 
@@ -174,3 +179,49 @@ def test_the_treatment_of_an_oncological_consilium_is_coded_by_stage_method_and_
     assert treatment.find("v:effectiveTime", V3).get("value") == "20261201"  # type: ignore[union-attr]  # likewise
     inner = treatment.findall("v:entryRelationship/v:observation/v:value", V3)
     assert [one.get("code") or one.get("value") for one in inner] == ["41", "1"]
+
+
+@pytest.mark.needs_semd
+def test_categories_and_clinical_group_by_code_have_their_places_in_the_oncological_document(
+    world: World, semd_dir: Path, tmp_path: Path
+):
+    """Codes are written where the dictionary of groups was imported; TNM's are known from published samples."""
+    groups = {"oid": f"{nsi_files.BASE}99.2.146", "version": "1.1", "fullName": "Клинические группы"}
+    path = tmp_path / "99.2.146.json"
+    path.write_text(json.dumps(groups | {"rows": [{"ID": "2", "NAME": "II клиническая группа"}]}))
+    with world.parts.store.write(world.now) as tx:
+        nsi.keep(tx, nsi_files.read(path), world.now)
+    protocol = decided(world, "oncological")
+    category = Picked(name="G1", code="8442")
+    tumour = replace(MAIN, tumour=category, node=Picked(name="N0 словами"), metastasis=category)
+    given = Particulars(diagnoses=(tumour,), clinical_group=Picked(name="II", code="2"))
+    world.do("chair", writing(protocol, given))
+    world.do("chair", c.FreezeProtocol(protocol=protocol.id))
+    document = world.protocol(protocol.id).document
+    (group,) = entry_values(document, "DISPENSOBS")
+    assert group.find("v:value", V3).get("displayName") == "II клиническая группа"  # type: ignore[union-attr]  # the guide wants it
+    (stated,) = entry_values(document, "DGN")
+    assert len(stated.findall(".//v:value[@code='8442']", V3)) == 2
+    assert "TNM: G1 N0 словами G1" in words(document)
+    assert check(document, Official.load(semd_dir), BUILT_IN).errors == ()
+
+
+def test_the_extract_says_what_the_commission_settled_on(world: World):
+    protocol = decided(world, "commission")
+    world.do("chair", writing(protocol, SETTLED["commission"]))
+    world.do("chair", c.FreezeProtocol(protocol=protocol.id))
+    for login in world.signer_logins(protocol.id):
+        world.sign(login, protocol.id)
+    sealing.seal_protocol(world.parts, {"protocol": str(protocol.id)})
+    made = world.do("secretary", c.MakeExtract(protocol=protocol.id, reason="Заявление", addressee=""))
+    extract = world.protocol(UUID(made["protocol"])).document
+    assert [one.find("v:value", V3).get("code") for one in entry_values(extract, "DGN")] == ["C34.1", "J44.8"]  # type: ignore[union-attr]  # the guide wants it
+    assert "Диагноз установлен врачебной комиссией." in words(extract)
+    assert "Верхняя лобэктомия справа" in words(extract)
+
+
+def test_a_replacement_begins_with_what_was_settled_on(world: World):
+    protocol = world.decided(*ALL)
+    world.do("chair", writing(protocol, GIVEN))
+    draft, _, _ = papers.replace(world.protocol(protocol.id), "S", "N", world.now)
+    assert read_particulars(draft.particulars) == GIVEN
