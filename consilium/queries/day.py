@@ -115,4 +115,10 @@ def _edits(reader: Reader, protocol: Protocol, person: Person) -> bool:
 
 
 def _line(protocol: Protocol, wait: str) -> dict[str, Any]:
-    return {"id": str(protocol.id), "number": protocol.number, "status": str(protocol.status), "wait": wait}
+    return {
+        "id": str(protocol.id),
+        "paper": str(protocol.paper),
+        "number": protocol.number,
+        "status": str(protocol.status),
+        "wait": wait,
+    }

@@ -87,9 +87,9 @@ def _passes(require: Callable[[], object]) -> bool:
 
 
 def referral_card(reader: Reader, person: Person, case: Case) -> dict[str, Any] | None:
-    """{may, stands, paper}: whether this person may make one now, whether one counts or is under way, and the newest.
+    """{may, stands, older, paper}: may this person make one now, does one count, is it older than the last sending.
 
-    None before the first sending.
+    `paper` is the newest; None before the first sending.
 
     `paper`: {id, number, version, state, made_at, sealed_at, mine, filing, registry_number, package}; `mine`: it waits
     for this person's signature.
@@ -97,9 +97,11 @@ def referral_card(reader: Reader, person: Person, case: Case) -> dict[str, Any] 
     made = referrals_of(reader, case.id)
     if case.sent_at is None and not made:
         return None
+    standing = papers.standing(made, Paper.REFERRAL)
     return {
         "may": _passes(lambda: referrals.require_referable(case, person, made)),
-        "stands": papers.standing(made, Paper.REFERRAL) is not None,
+        "stands": standing is not None,
+        "older": bool(standing and case.sent_at and standing.created_at < case.sent_at),
         "paper": _referral_line(made[-1], person) if made else None,
     }
 

@@ -1,22 +1,28 @@
 """The referral of a request as a paper, by real commands, keys and packages: refused, made, sealed, annulled, anew."""
 
+import threading
 from dataclasses import replace
 from pathlib import Path
 from uuid import UUID, uuid4
 
 import pytest
+import sqlalchemy as sa
 from lxml import etree
 
 from consilium import commands as c
-from consilium import sealing
+from consilium import migrations, sealing
 from consilium.actor import SYSTEM
 from consilium.documents.conformance import check
+from consilium.errors import Conflict, ConsiliumError
 from consilium.filing.compose import registry_kind
 from consilium.model import CaseStatus, FilingStatus, Paper, Protocol, ProtocolStatus
 from consilium.queries import referrals, register
 from consilium.queries.papers import referrals_of
+from consilium.rules import referrals as rules
 from consilium.seal.package import read_package
 from consilium.seal.report import verify_package
+from consilium.store import tables
+from consilium.store.transaction import Transaction
 from tests.consilium.conftest import embedded
 from tests.consilium.test_papers_path import act_about, seal, signed_and_sealed
 from tests.people import World, inhabited
@@ -216,6 +222,61 @@ def test_the_consilium_goes_its_way_whatever_becomes_of_the_referral(shared: Wor
     annulled(shared, shared.protocol(referral.id))
     assert shared.case(case).status is CaseStatus.SEALED
     assert shared.protocol(protocol.id).annulled_at is None
+
+
+def test_presses_at_once_make_one_paper(world: World):
+    case = world.sent()
+    outcomes: list[str] = []
+    line = threading.Barrier(4)
+
+    def press() -> None:
+        line.wait()
+        try:
+            world.do("ivanova", c.MakeReferral(request=case))
+            outcomes.append("made")
+        except ConsiliumError as refused:
+            outcomes.append(refused.code)
+
+    threads = [threading.Thread(target=press) for _ in range(4)]
+    for one in threads:
+        one.start()
+    for one in threads:
+        one.join()
+    assert sorted(outcomes) == ["already_referred"] * 3 + ["made"]
+    assert made(world, world.sent()).number.endswith("-00002")
+
+
+def test_the_database_itself_refuses_a_second_one_and_half_a_consilium(world: World):
+    """What the rules forgot, should they ever."""
+    paper = of_sent(world)
+    second = rules.born(world.case(paper.case_id), paper.series, "2026-99999", world.now)
+
+    def keep(tx: Transaction) -> None:
+        tx.add(second)
+        tx.commit()
+
+    with pytest.raises(Conflict) as refused:
+        world.parts.store.run(world.now, keep)
+    assert refused.value.code == "already_referred"
+    protocol = world.frozen("deputy", "secretary", "member1", "ivanova")
+    for table, change in (
+        (tables.protocols, {"item_id": None}),
+        (tables.protocols, {"item_id": None, "consilium_id": None}),
+    ):
+        with pytest.raises(sa.exc.IntegrityError), world.parts.store.write(world.now) as tx:
+            tx.connection.execute(sa.update(table).where(table.c.id == protocol.id).values(change))
+
+
+def test_an_older_database_has_none_and_goes_forth_again(world: World):
+    """Annulled, replaced, sealed and waiting ones, with their signatures and the act."""
+    first = annulled(world, signed_and_sealed(world, of_sent(world).id))
+    waiting = made(world, first.case_id)
+    engine = world.parts.store.engine
+    migrations.downgrade(engine, "0002")
+    migrations.upgrade(engine)
+    with world.parts.store.read() as reader:
+        assert referrals_of(reader, waiting.case_id) == []
+        assert reader.case(waiting.case_id).status is CaseStatus.SENT
 
 
 @pytest.mark.needs_semd

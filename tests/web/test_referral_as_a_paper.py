@@ -122,6 +122,20 @@ async def test_only_its_doctor_is_offered_to_give_it_up_and_to_annul_it(visit: V
     assert 'data-testid="annulled"' in await coordinator.text(f"/protocols/{paper.id}")
 
 
+async def test_a_referral_older_than_the_requests_last_sending_says_so(visit: Visit, world: World) -> None:
+    paper = made(world, world.sent())
+    doctor = await visit("ivanova")
+    told = "Заявка отправлена заново позже направления"
+    assert told not in await doctor.text(f"/requests/{paper.case_id}")
+    world.do("coordinator", c.ReturnRequest(request=paper.case_id, items=["КТ"]))
+    item = world.case(paper.case_id).missing[0].id
+    world.do("ivanova", c.AnswerMissing(request=paper.case_id, item=item, answer="Сделана"))
+    world.do("ivanova", c.SendRequest(request=paper.case_id))
+    assert told in await doctor.text(f"/requests/{paper.case_id}")
+    world.do("ivanova", c.WithdrawPaper(protocol=paper.id, reason="Новые сведения"))
+    assert told not in await doctor.text(f"/requests/{paper.case_id}")
+
+
 async def test_what_the_request_lacks_is_said_in_words(visit: Visit, world: World) -> None:
     case = world.sent(snils="")
     doctor = await visit("ivanova")

@@ -253,6 +253,9 @@ def _no_papers():
         op.execute(f"DELETE FROM {table} WHERE protocol_id IN ({later})")  # noqa: S608 - constants of this file
     op.execute("UPDATE protocols SET annulled_by = NULL")
     op.execute("DELETE FROM protocols WHERE paper <> 'protocol' OR replaces_id IS NOT NULL")
+    if op.get_bind().dialect.name == "postgresql":
+        # A table whose deferred keys have still to be checked is not altered.
+        op.execute("SET CONSTRAINTS ALL IMMEDIATE")
     with op.batch_alter_table("protocols", schema=None) as batch_op:
         batch_op.drop_index("ix_protocols_filing")
         batch_op.drop_index("uq_protocols_document")
