@@ -8,15 +8,18 @@ import subprocess
 import sys
 import zipfile
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+from consilium.demo_settled import settled
 from consilium.documents.conformance import check
 from consilium.documents.guides import Official
 from consilium.seal.instructions import commands
 from consilium.seal.package import read_package
 from consilium.seal.report import verify_package
+from signaling.bots.scenario import SCENARIOS
 from tests.consilium.seal import pyhanko_gost, test_signature
 from tests.installations import environment
 from tests.journeys import foreign
@@ -82,6 +85,16 @@ def test_the_filed_document_is_what_the_states_rules_demand(play, semd_dir):
     assert report.guide == (play.kind if play.kind in SCHEMED else "")
     assert report.xsd == (play.kind in SCHEMED)
     assert (report.rules_fired > 100) == (play.kind in RULED), report.rules_fired
+
+
+def test_the_filed_document_carries_what_was_settled_on(play):
+    document = read_package(play.package)["document.xml"].decode()
+    given = settled(SCENARIOS[play.kind].kind, datetime.now(UTC).date())
+    for words in [one.text for one in (*given.diagnoses, *given.advice)]:
+        assert words in document
+    assert [one.code for one in given.diagnoses] == re.findall(
+        r' code="([A-Z][0-9.]+)" codeSystem="[0-9.]+\.11\.1005"', document
+    )
 
 
 async def test_pyhanko_accepts_every_signature(play, monkeypatch):
