@@ -20,7 +20,11 @@ class SealError(Exception):
     def __init__(self, code: str, **params: object) -> None:
         self.code = code
         self.params = params
-        super().__init__(f"{code}: {sentence(code, 'en', params)}")
+        super().__init__(code)
+
+    def __str__(self) -> str:
+        """Put together only for who asks: a search through answers and chains refuses thousands unseen."""
+        return f"{self.code}: {sentence(self.code, 'en', self.params)}"
 
     @property
     def message_key(self) -> str:

@@ -36,6 +36,7 @@ FIELDS = {
     "prev_hash": str,
     "hash": str,
 }
+NAMES = tuple(FIELDS)
 CHOICES = {"for": "votes_for", "against": "votes_against", "abstain": "votes_abstain"}
 Row = dict[str, Any]
 
@@ -66,12 +67,12 @@ class _Stream:
             raise _refused("JOURNAL_NUMBER", row)
         if row["prev_hash"] != (self.hashes[-1] if self.hashes else GENESIS):
             raise _refused("JOURNAL_CHAIN", row)
-        if _row_hash(row) != row["hash"]:
+        moment = _moment(row)
+        if _row_hash(row, moment) != row["hash"]:
             raise _refused("JOURNAL_HASH", row)
         payload = row["payload"]
         if payload is not None and hashlib.sha256(payload.encode()).hexdigest() != row["payload_digest"]:
             raise _refused("JOURNAL_PAYLOAD", row)
-        moment = _moment(row)
         if moment < self.at:
             raise _refused("JOURNAL_TIME", row)
         self.at, self.last = moment, row["name"]
@@ -201,9 +202,9 @@ def _row(line: bytes, number: int) -> Row:
         same = f"{_spelled(row)}\n".encode() == line
     except (ValueError, RecursionError) as error:
         raise PackageRefused("JOURNAL_FORMAT", line=number) from error
-    if not same or not isinstance(row, dict) or list(row) != list(FIELDS):
+    if not same or not isinstance(row, dict) or tuple(row) != NAMES:
         raise PackageRefused("JOURNAL_FORMAT", line=number)
-    if not all(isinstance(row[name], kind) for name, kind in FIELDS.items()) or row["seq"] is True:
+    if not all(map(isinstance, row.values(), FIELDS.values())) or row["seq"] is True:
         raise PackageRefused("JOURNAL_FORMAT", line=number)
     return row
 
@@ -222,7 +223,7 @@ def _moment(row: Row) -> datetime:
     return moment.astimezone(UTC)
 
 
-def _row_hash(row: Row) -> str:
+def _row_hash(row: Row, moment: datetime) -> str:
     """As `store/journal.row_hash`: sha256 over a JSON array of everything but the payload."""
     body = [
         row["prev_hash"],
@@ -230,7 +231,7 @@ def _row_hash(row: Row) -> str:
         row["stream_kind"],
         row["stream_id"],
         row["seq"],
-        _moment(row).isoformat(timespec="microseconds"),
+        moment.isoformat(timespec="microseconds"),
         row["name"],
         row["actor_id"] or "",
         row["command_id"] or "",

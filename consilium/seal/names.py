@@ -5,6 +5,7 @@ Russian identifiers in a subject (Order 795 of the FSB): СНИЛС, ОГРН, �
 
 import unicodedata
 from dataclasses import dataclass
+from functools import lru_cache
 
 from consilium.seal import asn1
 from consilium.seal.asn1 import Fields
@@ -103,6 +104,8 @@ class ExpectedSigner:
         )
 
 
+# Facts of the bytes alone, asked for again with every signature of one person.
+@lru_cache(maxsize=512)
 def names_in(certificate: bytes) -> CertificateNames:
     """Names and serial number of a certificate (DER), byte for byte. Raises SignatureRefused."""
     # Read here and not through `cryptography`: it warns of every Russian common name longer than 32 letters.
@@ -115,6 +118,7 @@ def names_in(certificate: bytes) -> CertificateNames:
     return CertificateNames(issuer, serial, fields.take(asn1.SEQUENCE).raw)
 
 
+@lru_cache(maxsize=512)
 def identity_of(name: bytes) -> SignerIdentity:
     """Read a Name (DER). Raises SignatureRefused BAD_CERTIFICATE where it is not proper or says a thing twice."""
     values: dict[str, str] = {}

@@ -41,7 +41,8 @@ class Annuls:
 
 def annuls_of(document: bytes) -> Annuls | None:
     """What the document annuls, if it is an act (`documents/annulment.py`). Never raises."""
-    root = _root(document)
+    # Acts are written in UTF-8; a protocol need not be parsed once more to see that it is none.
+    root = _root(document) if ANNULMENT[1:-1].encode() in document else None
     if root is None or root.tag != f"{ANNULMENT}annulment":
         return None
     found = root.findall(f"{ANNULMENT}annulled")

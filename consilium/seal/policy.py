@@ -8,6 +8,7 @@ import hashlib
 import json
 from dataclasses import MISSING, asdict, dataclass, fields
 from datetime import timedelta
+from functools import lru_cache
 
 from consilium.seal.asn1 import Limits
 from consilium.seal.keys import PublicKey
@@ -60,14 +61,7 @@ class Policy:
     @property
     def digest(self) -> str:
         """SHA-256 of the rules themselves, hexadecimal."""
-        untouched = {one.name for one in fields(self) if one.default is not MISSING}
-        rules = {
-            name: value
-            for name, value in asdict(self).items()
-            if name not in untouched or value != _default(name)
-        }
-        canonical = json.dumps(rules, sort_keys=True, separators=(",", ":"))
-        return hashlib.sha256(canonical.encode()).hexdigest()
+        return _digest(self)
 
     @property
     def limits(self) -> Limits:
@@ -98,6 +92,18 @@ def sound_authority(key: PublicKey, policy: Policy | None) -> bool:
     if key.kind == "rsa":
         return "rsa" in allowed and key.bits >= 2048
     return (key.parameters if key.kind == "ecdsa" else key.kind) in allowed
+
+
+@lru_cache(maxsize=16)
+def _digest(policy: Policy) -> str:
+    untouched = {one.name for one in fields(policy) if one.default is not MISSING}
+    rules = {
+        name: value
+        for name, value in asdict(policy).items()
+        if name not in untouched or value != _default(name)
+    }
+    canonical = json.dumps(rules, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(canonical.encode()).hexdigest()
 
 
 def _default(name: str) -> object:

@@ -119,6 +119,7 @@ def _judged(
         sealed_at if layers else moment,
         stamped=bool(layers),
         parties=parties_of(members["document.xml"]),
+        enclosed=_certificates(members),
     )
     judged = _verdicts(members, checker)
     told, history = _history(members, judged)
@@ -174,6 +175,12 @@ def _verdicts(members: Mapping[str, bytes], checker: "_Checker") -> tuple[Verdic
     return (listed, *_in_order(_without_doubles(personal), seal), seal, *dissents, *checker.stamped_verdicts)
 
 
+def _certificates(members: Mapping[str, bytes]) -> frozenset[bytes]:
+    """What was sealed of certificates, DER. Raises SealError for a file that is none."""
+    files = (content for name, content in members.items() if name.startswith("evidence/certs/"))
+    return frozenset(der for content in files for der in certificates_from(content))
+
+
 def _named(members: Mapping[str, bytes], folder: str) -> list[str]:
     return sorted(name for name in members if name.startswith(folder) and name.endswith(".sig"))
 
@@ -212,7 +219,7 @@ def _instructions(members: Mapping[str, bytes], layers: tuple[Layer, ...]) -> li
 class _Checker:
     """Judges signatures. ``at`` is when the whole was stamped, or of reading in the first layout; None: unproven.
 
-    ``known`` is the same trust with the reader's own lists, where there are any: they speak against a signer as well,
+    ``enclosed`` are the certificates among the evidence. ``known`` is the same trust with the reader's own lists, where there are any: they speak against a signer as well,
     and never for one, whose evidence has to be inside.
     """
 
@@ -223,6 +230,7 @@ class _Checker:
     at: datetime | None
     stamped: bool
     parties: Parties
+    enclosed: frozenset[bytes]
     stamped_verdicts: list[Verdict] = field(default_factory=list)
 
     def person(self, name: str) -> Verdict:
@@ -323,13 +331,7 @@ class _Checker:
         return stamp.time
 
     def _require_evidence(self, signature: VerifiedSignature) -> None:
-        enclosed = {
-            der
-            for name, content in self.members.items()
-            if name.startswith("evidence/certs/")
-            for der in certificates_from(content)
-        }
-        if signature.certificate not in enclosed:
+        if signature.certificate not in self.enclosed:
             raise PackageRefused("EVIDENCE_CERT")
 
 
