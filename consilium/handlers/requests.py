@@ -10,8 +10,10 @@ from consilium import commands as c
 from consilium.errors import Forbidden, Invalid, NotFound
 from consilium.events import DocumentOpened, Event
 from consilium.handlers.asker import Table, person_of, tidied
-from consilium.model import Case, Consilium, Organisation, Person
-from consilium.rules import request
+from consilium.model import Case, Consilium, Organisation, Paper, Person
+from consilium.queries.papers import referrals_of
+from consilium.rules import papers, request
+from consilium.rules.protocol import UNDER_WAY
 
 if TYPE_CHECKING:
     from consilium.context import Context
@@ -111,8 +113,20 @@ def refuse(context: Context, command: c.RefuseRequest) -> dict[str, Any]:
 
 def cancel(context: Context, command: c.CancelRequest) -> dict[str, Any]:
     case, author = _seen(context, command.request)
-    record(context, case, request.cancel(case, author, tidied(command.reason, "reason")))
+    reason = tidied(command.reason, "reason")
+    record(context, case, request.cancel(case, author, reason))
+    _give_up_referral(context, case, author, reason)
     return {"revision": case.revision}
+
+
+def _give_up_referral(context: Context, case: Case, author: Person, reason: str) -> None:
+    """What he has not signed yet, or what is not sealed, goes with his request; a sealed one he annuls himself."""
+    waiting = papers.standing(referrals_of(context.tx, case.id), Paper.REFERRAL)
+    paper = context.tx.protocol(waiting.id) if waiting else None
+    if paper is None or paper.status not in UNDER_WAY:
+        return
+    for event in papers.withdraw(paper, author.id, reason, context.at):
+        context.tx.record(event, paper.id, paper.organisation_id, context.actor)
 
 
 def attach(context: Context, command: c.AttachDocument) -> dict[str, Any]:

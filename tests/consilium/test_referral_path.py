@@ -19,6 +19,7 @@ from consilium.model import CaseStatus, FilingStatus, Paper, Protocol, ProtocolS
 from consilium.queries import referrals, register
 from consilium.queries.papers import referrals_of
 from consilium.rules import referrals as rules
+from consilium.seal.openssl import openssl_verify
 from consilium.seal.package import read_package
 from consilium.seal.report import verify_package
 from consilium.store import tables
@@ -209,6 +210,26 @@ def test_a_declined_referral_is_withdrawn_and_makes_room(shared: World):
     shared.do("ivanova", c.DeclineSignature(protocol=paper.id, reason=REASON))
     assert shared.protocol(paper.id).status is ProtocolStatus.WITHDRAWN
     assert made(shared, paper.case_id).version == 1
+
+
+def test_a_cancelled_request_takes_its_unsealed_referral_with_it_and_no_sealed_one(shared: World):
+    waiting, sealed = of_sent(shared), signed_and_sealed(shared, of_sent(shared).id)
+    for paper in (waiting, sealed):
+        shared.do("ivanova", c.CancelRequest(request=paper.case_id, reason="Пациент переведён"))
+    given_up = shared.protocol(waiting.id)
+    assert (given_up.status, given_up.withdrawn_reason) == (ProtocolStatus.WITHDRAWN, "Пациент переведён")
+    assert shared.journal("protocol", waiting.id)[-1] == "PaperWithdrawn"
+    assert shared.refusal("ivanova", c.BeginSigning(protocol=waiting.id)).code == "wrong_step"
+    assert shared.protocol(sealed.id) == sealed
+    annulled(shared, sealed)
+
+
+@pytest.mark.needs_openssl
+def test_openssl_alone_follows_its_instructions(shared: World):
+    done = signed_and_sealed(shared, of_sent(shared).id)
+    told = openssl_verify(sealing.packages(shared.parts) / done.package_name)
+    assert told
+    assert [command for command, held in told if not held] == []
 
 
 def test_the_consilium_goes_its_way_whatever_becomes_of_the_referral(shared: World):
