@@ -22,11 +22,11 @@ import msgspec
 import sqlalchemy as sa
 
 from consilium import clock
-from consilium.events import AnchorWritten
+from consilium.events import AnchorWritten, ProtocolFrozen
 from consilium.store import journal as chain
 from consilium.store.faults import translated
 from consilium.store.journal import GENESIS, Pending
-from consilium.store.tables import anchors, journal, journal_heads
+from consilium.store.tables import anchors, journal, journal_heads, protocols
 from consilium.store.transaction import Reader, Transaction
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ class Broken:
     """The first thing that is wrong. `position` is 0 where a row is missing.
 
     reason: number_missing, chain_broken, hash_wrong, payload_changed, position_wrong, head_differs,
-    stream_missing, anchor_missing, anchor_changed, anchor_differs, witness_differs.
+    stream_missing, anchor_missing, anchor_changed, anchor_differs, witness_differs, document_differs.
     """
 
     stream_kind: str
@@ -81,6 +81,7 @@ def verify(reader: Reader, witness: Mapping[UUID, Mapping[int, str]] | None = No
         hashes = _chains(reader, counted)
         _heads(reader, hashes)
         _anchors(reader, hashes, witness or {}, counted)
+        _documents(reader)
         return Verdict(**counted, broken=None)
     except _Found as found:
         return Verdict(**counted, broken=found.broken)
@@ -154,6 +155,30 @@ def _anchors(
                 raise _Found(_broken("anchor", organisation, n, "witness_differs"))
     for organisation in sorted(told.keys() | (witness.keys() - {row["organisation_id"] for row in rows})):
         raise _Found(_broken("anchor", organisation, 1, "anchor_missing"))
+
+
+def _documents(reader: Reader) -> None:
+    """Frozen bytes are those the journal tells of: the last freezing of each paper that is not being written."""
+    table = protocols.c
+    columns = (table.id, table.version, table.digest, table.document)
+    query = sa.select(*columns).where(table.document_id.is_not(None)).order_by(table.id)
+    with reader.connection.execute(query.execution_options(yield_per=50)) as result:
+        for key, version, digest, document in result:
+            found = hashlib.sha256(document).hexdigest()
+            if digest != found or _frozen(reader, key, version) != found:
+                raise _Found(_broken("protocol", key, version, "document_differs"))
+
+
+def _frozen(reader: Reader, key: UUID, version: int) -> str:
+    """The digest the journal has of a paper's version; empty where it tells of none."""
+    where = (journal.c.stream_kind == "protocol", journal.c.stream_id == key)
+    query = sa.select(journal.c.payload).where(*where, journal.c.name == ProtocolFrozen.__name__)
+    told = [
+        msgspec.json.decode(payload, type=ProtocolFrozen)
+        for payload in reader.connection.execute(query).scalars()
+        if payload is not None
+    ]
+    return next((one.digest for one in told if one.version == version), "")
 
 
 def _told(reader: Reader) -> dict[UUID, list[tuple[str, int]]]:

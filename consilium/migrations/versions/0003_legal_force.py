@@ -46,9 +46,11 @@ def upgrade():
     _webhooks()
     _seal_works()
     _archive_looks()
+    _guard()
 
 
 def downgrade():
+    _no_guard()
     _no_records()
     op.drop_table("nsi_entries")
     op.drop_table("nsi_dictionaries")
@@ -398,3 +400,88 @@ def _archive_looks():
         ),
         sa.PrimaryKeyConstraint("protocol_id", name=op.f("pk_archive_looks")),
     )
+
+
+# --- what is frozen stays ----------------------------------------------------------------------------
+
+# A later step that makes one of these tables anew (SQLite's batch) calls for its triggers again.
+FROZEN = ("document", "digest", "document_id", "set_id", "version", "series", "number")
+SEALED = ("status", "sealed_at", "seal_cms", "seal_certificate")
+SIGNED = {
+    "signatures": ("version", "person_id", "status", "signed_at", "cms", "certificate"),
+    "dissent_papers": (
+        "version",
+        "person_id",
+        "status",
+        "signed_at",
+        "cms",
+        "certificate",
+        "document",
+        "digest",
+    ),
+}
+WORDS = "what is frozen or sealed stays as it is"
+
+
+def _guard():
+    guard = _postgres_guard if op.get_bind().dialect.name == "postgresql" else _sqlite_guard
+    for statement in guard():
+        op.execute(statement)
+
+
+def _no_guard():
+    postgres = op.get_bind().dialect.name == "postgresql"
+    for table in ("protocols", *SIGNED):
+        for what in ("update", "delete"):
+            op.execute(f"DROP TRIGGER IF EXISTS {table}_no_{what}{f' ON {table}' if postgres else ''}")
+    if postgres:
+        op.execute("DROP FUNCTION IF EXISTS frozen_refuse()")
+        op.execute("DROP FUNCTION IF EXISTS signed_refuse()")
+
+
+def _same(names):
+    postgres = op.get_bind().dialect.name == "postgresql"
+    new, old = (", ".join(f"{row}.{name}" for name in names) for row in ("NEW", "OLD"))
+    return f"({new}) {'IS NOT DISTINCT FROM' if postgres else 'IS'} ({old})"
+
+
+def _kept():
+    """When a protocol's row may not become what it is to become; the bytes only while nobody works on them."""
+    frozen = f"OLD.status <> 'drafting' AND NEW.status <> 'drafting' AND NOT ({_same(FROZEN)})"
+    return f"({frozen}) OR (OLD.status = 'sealed' AND NOT ({_same(SEALED)}))"
+
+
+def _sqlite_guard():
+    refuse = f"BEGIN SELECT RAISE(ABORT, '{WORDS}'); END"
+    yield f"CREATE TRIGGER protocols_no_update BEFORE UPDATE ON protocols WHEN {_kept()} {refuse}"
+    yield f"CREATE TRIGGER protocols_no_delete BEFORE DELETE ON protocols WHEN OLD.status <> 'drafting' {refuse}"
+    for table, names in SIGNED.items():
+        sealed = "(SELECT status FROM protocols WHERE id = OLD.protocol_id) = 'sealed'"
+        changed = f"{sealed} AND NOT ({_same(names)})"
+        yield f"CREATE TRIGGER {table}_no_update BEFORE UPDATE ON {table} WHEN {changed} {refuse}"
+        yield f"CREATE TRIGGER {table}_no_delete BEFORE DELETE ON {table} WHEN {sealed} {refuse}"
+
+
+def _postgres_guard():
+    yield (
+        "CREATE FUNCTION frozen_refuse() RETURNS trigger LANGUAGE plpgsql AS "
+        f"$$BEGIN RAISE EXCEPTION '{WORDS}'; END$$"
+    )
+    sealed = "(SELECT status FROM protocols WHERE id = OLD.protocol_id) = 'sealed'"
+    yield (
+        "CREATE FUNCTION signed_refuse() RETURNS trigger LANGUAGE plpgsql AS "
+        f"$$BEGIN IF {sealed} THEN RAISE EXCEPTION '{WORDS}'; END IF; "
+        "IF TG_OP = 'DELETE' THEN RETURN OLD; END IF; RETURN NEW; END$$"
+    )
+    each, refuse = "FOR EACH ROW WHEN", "EXECUTE FUNCTION frozen_refuse()"
+    yield f"CREATE TRIGGER protocols_no_update BEFORE UPDATE ON protocols {each} ({_kept()}) {refuse}"
+    yield (
+        "CREATE TRIGGER protocols_no_delete BEFORE DELETE ON protocols "
+        f"{each} (OLD.status <> 'drafting') {refuse}"
+    )
+    for table, names in SIGNED.items():
+        refuse = "EXECUTE FUNCTION signed_refuse()"
+        yield (
+            f"CREATE TRIGGER {table}_no_update BEFORE UPDATE ON {table} {each} (NOT ({_same(names)})) {refuse}"
+        )
+        yield f"CREATE TRIGGER {table}_no_delete BEFORE DELETE ON {table} FOR EACH ROW {refuse}"
