@@ -67,9 +67,11 @@ def _draft(t: Texts, view: dict[str, Any]) -> list[dict[str, str]]:
 def _next(t: Texts, view: dict[str, Any]) -> str:
     if view["waits"]:
         return t(f"protocol.next.held.{view['waits']['for']}", since=t.moment(view["waits"]["since"]))
-    waiting = [*view["signatures"], *view["dissents"]]
-    count = sum(one["status"] == "awaited" for one in waiting)
-    return t(f"protocol.next.{view['state']}", count=count)
+    papers, dissents = (
+        sum(one["status"] == "awaited" for one in view[name]) for name in ("signatures", "dissents")
+    )
+    line = t(f"protocol.next.{view['state']}", count=papers + dissents)
+    return f"{line} {t('protocol.next.dissents', count=dissents)}" if papers and dissents else line
 
 
 async def _instructions(request: web.Request, view: dict[str, Any]) -> str:

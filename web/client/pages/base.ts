@@ -27,6 +27,7 @@ async function run(source: HTMLElement, name: string, fields: Fields): Promise<v
   } catch (error) {
     if (told(error).code !== "offline") ids.delete(source);
     showError(source, error);
+    source.dispatchEvent(new CustomEvent("refused", { bubbles: true, detail: error }));
   } finally {
     for (const one of [source, busy]) one?.removeAttribute("aria-busy");
   }

@@ -5,6 +5,7 @@ import { Checking } from "../draft/checking";
 import { Findings } from "../draft/findings";
 import { Outcome, wireOf } from "../draft/outcome";
 import { OutcomeCard, unsaved } from "../draft/outcome-card";
+import { holdSections } from "./shared/sections";
 import { toast } from "./shared/send";
 import "./shared/texts";
 
@@ -12,6 +13,7 @@ const place = document.getElementById("findings");
 const draft = document.querySelector('[data-part="draft"]');
 const entry = document.getElementById("outcome");
 let checking: Checking | null = null;
+let dirty = (): boolean => false;
 
 if (place?.dataset.protocol) {
   checking = new Checking(place.dataset.protocol);
@@ -28,7 +30,9 @@ if (entry?.dataset.protocol) {
   const digest = document.getElementById("outcome-digest");
   if (digest) watched(digest, () => void outcome.open().then(() => checking?.soon()));
   holdFreeze(outcome, entry);
+  dirty = () => outcome.dirty;
 }
+holdSections(() => dirty());
 
 function watched(part: Element, changed: () => void): void {
   new MutationObserver(changed).observe(part, { childList: true, subtree: true, characterData: true });
