@@ -155,4 +155,8 @@ def _parsed(value: date | datetime | str | None) -> date | datetime | None:
 
 
 def _local(value: date | datetime) -> Any:
-    return value.astimezone(ZONE) if isinstance(value, datetime) else value
+    """In our zone. Certificates "without an end" (RFC 5280 4.1.2.5) name the calendar's last second: it stays itself."""
+    try:
+        return value.astimezone(ZONE) if isinstance(value, datetime) else value
+    except OverflowError:
+        return value

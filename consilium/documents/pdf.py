@@ -12,27 +12,19 @@ from __future__ import annotations
 
 import hashlib
 import io
-import json
-import logging
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
-from functools import cache
-from pathlib import Path
 from typing import Any
 
 import segno
 
+from consilium.documents.setting import pdf_of
 from consilium.documents.view import Part, read_document
-from consilium.errors import Unavailable
 
-__all__ = ["Sheet", "Stamp", "columns", "fitting", "render_pdf", "write_pdf"]
+__all__ = ["Sheet", "Stamp", "columns", "fitting", "render_pdf"]
 
-log = logging.getLogger(__name__)
-
-TEMPLATES = Path(__file__).with_name("templates")
-FONT = "DejaVu Sans"
 MOSCOW = timezone(timedelta(hours=3))
 # Letters that fit side by side: the widest ones in a line of text, usual ones in a table over the whole page.
 LINE, TABLE = 45, 92
@@ -72,7 +64,7 @@ class Sheet:
 def render_pdf(xml: bytes, sheet: Sheet) -> bytes:
     """PDF/A-1a of a frozen document, in Russian. Takes about 30 ms of CPU.
 
-    Raises Invalid as `view.read_document`; Unavailable as `write_pdf`.
+    Raises Invalid as `view.read_document`; Unavailable as `setting.pdf_of`.
     """
     read = read_document(xml)
     data = {
@@ -88,27 +80,7 @@ def render_pdf(xml: bytes, sheet: Sheet) -> bytes:
         "qr": _qr(sheet.check_url),
         "flag": sheet.flag,
     }
-    return write_pdf("copy.typ", data, sheet.made_at)
-
-
-def write_pdf(template: str, data: Mapping[str, Any], made_at: datetime | None = None) -> bytes:
-    """PDF/A-1a of one of our templates; without a moment it is dated by the clock.
-
-    A letter that no font of this machine has leaves an empty box, which PDF/A-1a forbids and 1b does not.
-    Raises Unavailable("pdf_unavailable") where the font is not installed.
-    """
-    # A compiler of one's own: it may not be shared between threads, the fonts may.
-    compiler = _typst().Compiler(
-        TEMPLATES / template,
-        root=TEMPLATES,
-        font_paths=_fonts(),
-        sys_inputs={"data": json.dumps(data, ensure_ascii=False)},
-    )
-    try:
-        return _compiled(compiler, "a-1a", made_at)
-    except _typst().TypstError as error:
-        log.warning("pdf.letters_missing", extra={"template": template, "cause": error.message[:200]})
-        return _compiled(compiler, "a-1b", made_at)
+    return pdf_of("copy.typ", data, sheet.made_at)
 
 
 def columns(head: Sequence[str], rows: Sequence[Sequence[str]], room: int = TABLE) -> list[int]:
@@ -161,28 +133,6 @@ def _stamp(stamp: Stamp) -> dict[str, Any]:
     }
 
 
-def _compiled(compiler: Any, standard: str, made_at: datetime | None) -> bytes:
-    made: bytes = compiler.compile(format="pdf", pdf_standards=[standard], timestamp=made_at)
-    return made
-
-
-@cache
-def _typst() -> Any:
-    # Thirty megabytes that only a process which makes copies needs.
-    import typst
-
-    return typst
-
-
-@cache
-def _fonts() -> Any:
-    """The fonts of this machine, looked for once: ours, and others for letters ours does not have."""
-    fonts = _typst().Fonts(include_embedded_fonts=False)
-    if FONT not in fonts.families():
-        raise Unavailable("pdf_unavailable")
-    return fonts
-
-
 def _qr(url: str) -> str:
     """SVG; quiet zone of four modules, as ISO 18004 asks."""
     target = io.BytesIO()
@@ -191,4 +141,8 @@ def _qr(url: str) -> str:
 
 
 def _local(moment: datetime) -> str:
-    return f"{moment.astimezone(MOSCOW):%d.%m.%Y %H:%M} МСК"
+    """Certificates "without an end" (RFC 5280 4.1.2.5) name the calendar's last second, which no other zone has."""
+    try:
+        return f"{moment.astimezone(MOSCOW):%d.%m.%Y %H:%M} МСК"
+    except OverflowError:
+        return f"{moment:%d.%m.%Y %H:%M} UTC"

@@ -25,6 +25,9 @@ EMDR_ID = re.compile(
 )
 
 
+FIRST_YEAR, LAST_YEAR = 2000, 2199
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallbackResult:
     """A proven answer about one document version."""
@@ -63,12 +66,20 @@ def outcome(
 ) -> Registered | Rejected:
     """A success with a number, or an error with its codes; anything in between is malformed."""
     if status == "success" and item is not None and not errors:
-        if not EMDR_ID.fullmatch(item.emdr_id) or item.registration_date_time.tzinfo is None:
+        if not EMDR_ID.fullmatch(item.emdr_id) or not is_moment(item.registration_date_time):
             raise WireError("The registry's number or time is not valid.", "wire_malformed")
         return Registered(emdr_id=item.emdr_id, at=item.registration_date_time)
     if status == "error" and errors and item is None:
         return Rejected(errors=wire.registry_errors(errors))
     raise WireError("The answer contradicts itself.", "wire_malformed")
+
+
+def is_moment(value: datetime) -> bool:
+    """Whether it is a time that can be: with a zone, and of a year in which registries work.
+
+    At the edges of the calendar a time cannot be told in another zone, and a page that shows it dies.
+    """
+    return value.tzinfo is not None and FIRST_YEAR <= value.year <= LAST_YEAR
 
 
 def check_pull(headers: Mapping[str, str], proof: wire.Proof, local_uid: UUID, at: datetime) -> None:

@@ -14,7 +14,7 @@ import msgspec
 
 from consilium import clock
 from consilium.filing import soap, wire
-from consilium.filing.callback import EMDR_ID
+from consilium.filing.callback import EMDR_ID, is_moment
 from consilium.filing.line import ACCEPTED_STATUSES, DENIED_STATUSES, Line, LineSettings
 from consilium.filing.messages import Answer, Matches, SearchRegistryItem, register_document
 from consilium.filing.port import (
@@ -80,7 +80,7 @@ class Remd:
         )
         for match in answer.matches:
             if match.local_uid == filing.local_uid and EMDR_ID.fullmatch(match.emdr_id):
-                if match.registration_date_time.tzinfo is None:
+                if not is_moment(match.registration_date_time):
                     raise RegistryBroken("The registry's time is not valid.")
                 return Registered(emdr_id=match.emdr_id, at=match.registration_date_time)
         return Pending(message_id=str(filing.local_uid))

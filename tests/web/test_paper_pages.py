@@ -73,6 +73,18 @@ async def test_an_annulled_protocol_says_so_and_can_still_be_downloaded(visit: V
     assert status["annulled_at"]
 
 
+@pytest.mark.parametrize("spoilt", [None, b"PK\x03\x04 no package any more"])
+async def test_a_package_that_the_disk_lost_takes_no_page_with_it(
+    visit: Visit, world: World, spoilt: bytes | None
+) -> None:
+    protocol = seal(world, world.frozen(*ALL).id)
+    path = sealing.packages(world.parts) / protocol.package_name
+    path.unlink() if spoilt is None else path.write_bytes(spoilt)
+    page = await (await visit("member1")).text(f"/protocols/{protocol.id}")
+    assert protocol.number in page
+    assert 'id="verify-title"' not in page
+
+
 async def test_an_act_leads_to_what_it_annuls(visit: Visit, world: World) -> None:
     protocol, act = annulled(world)
     page = await (await visit("chair")).text(f"/protocols/{act.id}")

@@ -123,6 +123,13 @@ def test_times_are_shown_in_the_zone_of_the_installation() -> None:
     assert ru.moment(None) == ru.near("", moment) == ""
 
 
+def test_a_certificate_without_an_end_has_a_date_to_show() -> None:
+    """RFC 5280 4.1.2.5: the calendar's last second, which our zone does not have."""
+    endless = datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)
+    assert texts("ru").moment(endless.isoformat()) == "31 дек. 9999, 23:59"
+    assert "9999" in texts("en").day(endless)
+
+
 def test_sizes_are_told_in_words_of_the_language() -> None:
     assert texts("ru").size(1536) == "1,5 КБ"
     assert texts("en").size(3 * 2**20) == "3 MB"

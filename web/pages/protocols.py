@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 from typing import Any
 from uuid import UUID
 
@@ -12,6 +13,7 @@ from markupsafe import Markup
 from consilium import clock, sealing
 from consilium.documents.view import render_html
 from consilium.queries import protocols
+from consilium.seal.errors import SealError
 from consilium.seal.package import read_package
 from web.i18n import Texts
 from web.pages.asking import ask
@@ -19,6 +21,8 @@ from web.pages.papers import family
 from web.pages.told import filing_told
 from web.render import page
 from web.site import identifier, site, texts_of
+
+log = logging.getLogger(__name__)
 
 
 async def one(request: web.Request) -> web.StreamResponse:
@@ -79,5 +83,10 @@ async def _instructions(request: web.Request, view: dict[str, Any]) -> str:
     if not view["package"]:
         return ""
     parts, name = site(request), view["package"]["name"]
-    members = await parts.pool.call(read_package, sealing.packages(parts.service.parts) / name)
+    try:
+        members = await parts.pool.call(read_package, sealing.packages(parts.service.parts) / name)
+    except SealError as error:
+        # A disk lost or spoilt it: the page of a medical document is read all the same.
+        log.error("protocol.package_unreadable", extra={"protocol": view["id"], "cause": error.code})
+        return ""
     return members["VERIFY.txt"].decode()

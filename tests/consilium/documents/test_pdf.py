@@ -96,6 +96,15 @@ def test_words_of_the_document_are_words_and_never_markup(tmp_path):
     assert "root:" not in text
 
 
+def test_a_certificate_without_an_end_is_stamped_too(tmp_path):
+    """RFC 5280 4.1.2.5: its date is the calendar's last second; a copy that fails would keep the seal waiting."""
+    endless = replace(
+        stamp("Орлов Дмитрий Сергеевич"), valid_until=datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)
+    )
+    pdf = render_pdf(cda.render(protocols.facts()), sheet(stamps=(endless,)))
+    assert "31.12.9999 23:59 UTC" in " ".join(asked(tmp_path, "pdftotext", pdf, "-").split())
+
+
 def test_an_annulled_document_says_so_before_its_first_word(tmp_path):
     pdf = render_pdf(cda.render(protocols.facts()), sheet(flag="Документ аннулирован 24.11.2026, акт № 3."))
     text = asked(tmp_path, "pdftotext", pdf, "-")
