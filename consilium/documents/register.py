@@ -11,7 +11,8 @@ from collections.abc import Sequence
 
 import xlsxwriter
 
-from consilium.documents.pdf import columns, fitting, write_pdf
+from consilium.documents import setting
+from consilium.documents.pdf import columns, fitting
 
 __all__ = ["to_csv", "to_pdf", "to_xlsx"]
 
@@ -82,9 +83,9 @@ def _plain(value: str) -> str:
 
 
 def to_pdf(title: str, subtitle: str, headings: Row, rows: Sequence[Row]) -> bytes:
-    """PDF/A-1a on landscape A4. Raises Unavailable("pdf_unavailable") as `pdf.write_pdf`."""
+    """PDF/A-1a on landscape A4. Raises Unavailable("pdf_unavailable") as `setting.apart`."""
     widths = columns(headings, rows, PRINTED)
-    return write_pdf(
+    return setting.apart(
         "register.typ",
         {
             "title": title,
