@@ -242,6 +242,7 @@ async def _settle(table: Table) -> None:
     assert await chair.evaluate("document.querySelector('[data-testid=freeze]').disabled")
     await chair.click("[data-testid=outcome-save]")
     await chair.see("[data-testid=outcome][data-state=saved]")
+    await chair.picture("outcome")
     await table.member.until(
         f"document.querySelector('[data-testid=outcome-summary]')?.textContent.includes({json.dumps(SETTLED)})",
         "what was settled on",

@@ -12,6 +12,7 @@ from playwright.async_api import Page, expect
 from consilium import commands as c
 from consilium.model import Particulars, Protocol, SettledDiagnosis
 from consilium.model.particulars import digest_of, read_particulars
+from tests.web.test_checking_in_chromium import violations
 from tests.web.test_signing_in_chromium import Desk, opened
 from web.render import STATIC
 
@@ -72,6 +73,10 @@ async def test_a_diagnosis_and_advice_are_entered_and_stand_in_the_frozen_docume
     await expect(page.locator("#toasts")).to_contain_text("Сначала запишите итоги")
     await expect(page.locator("#freeze-dialog")).to_be_hidden()
     await picture(page, "outcome")
+    for width in (1280, 360):
+        await page.set_viewport_size({"width": width, "height": 900})
+        assert await violations(page) == []
+        assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth")
     await page.get_by_test_id("outcome-save").click()
     await expect(page.get_by_test_id("outcome")).to_have_attribute("data-state", "saved")
     await page.click('[data-dialog="freeze-dialog"]')

@@ -97,11 +97,11 @@ function Diagnoses({ outcome, shown, mine, fault }: ListProps) {
     <fieldset>
       <legend id="section-diagnosis" tabIndex={-1}>{t("client.outcome.diagnoses")}</legend>
       {rows.length === 0 && <p class="small quiet" data-testid="outcome-origin">{t("client.outcome.referral", { code: shown.referral.code, text: shown.referral.text })}</p>}
-      {rows.length > 0 && <ol class="plain">
+      {rows.length > 0 && <div class="outcome-rows">
         {rows.map((row, at) => (
           <DiagnosisRow key={at} row={row} place={`diagnoses.${at}`} shown={shown} fault={fault} onChange={(one) => set(replaced(rows, at, one))} onRemove={() => set(without(rows, at))} />
         ))}
-      </ol>}
+      </div>}
       {shown.places.includes("clinical_group") && (
         <div class="outcome-group" id="section-follow_up" tabIndex={-1}>
           <Pick id="outcome-clinical_group" label={t("client.outcome.clinical_group")} dictionary="99.2.146" value={mine.clinical_group.name} code={mine.clinical_group.code} invalid={fault === "clinical_group"}
@@ -123,11 +123,11 @@ function Recommendations({ outcome, shown, mine, fault }: ListProps) {
   return (
     <fieldset>
       <legend id="section-recommendations" tabIndex={-1}>{t("client.outcome.recommendations")}</legend>
-      {rows.length > 0 && <ol class="plain">
+      {rows.length > 0 && <div class="outcome-rows">
         {rows.map((row, at) => (
           <AdviceRow key={at} row={row} place={`advice.${at}`} shown={shown} fault={fault} onChange={(one) => set(replaced(rows, at, one))} onRemove={() => set(without(rows, at))} />
         ))}
-      </ol>}
+      </div>}
       <div class="actions">
         <button type="button" data-testid="add-advice" disabled={rows.length >= 40} onClick={() => set([...rows, advice(rows.at(-1)?.kind ?? "treatment")])}>{t("client.outcome.advice.add")}</button>
       </div>
@@ -142,11 +142,11 @@ function Services({ outcome, shown, mine, fault }: ListProps) {
     <fieldset>
       <legend id="section-services" tabIndex={-1}>{t("client.outcome.services")}</legend>
       {rows.length === 0 && <p class="small quiet">{t("client.outcome.services.none")}</p>}
-      {rows.length > 0 && <ol class="plain">
+      {rows.length > 0 && <div class="outcome-rows">
         {rows.map((row, at) => (
           <ServiceRow key={at} row={row} place={`services.${at}`} shown={shown} fault={fault} onChange={(one) => set(replaced(rows, at, one))} onRemove={() => set(without(rows, at))} />
         ))}
-      </ol>}
+      </div>}
       <div class="actions"><button type="button" data-testid="add-service" disabled={rows.length >= 20} onClick={() => set([...rows, service])}>{t("client.outcome.services.add")}</button></div>
     </fieldset>
   );

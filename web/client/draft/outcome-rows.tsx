@@ -42,10 +42,10 @@ function Select({ id, label, value, choices, empty = false, invalid, onChange }:
 
 function Block({ title, onRemove, children }: { title: string; onRemove: () => void; children: ComponentChildren }) {
   return (
-    <li class="outcome-row" role="group" aria-label={title}>
+    <div class="outcome-row" role="group" aria-label={title}>
       <div class="outcome-fields">{children}</div>
       <button type="button" class="bare outcome-remove" aria-label={t("client.outcome.remove", { what: title })} title={t("client.outcome.remove", { what: title })} onClick={onRemove}>×</button>
-    </li>
+    </div>
   );
 }
 
