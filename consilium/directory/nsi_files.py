@@ -17,6 +17,8 @@ from typing import Any
 
 import msgspec
 
+from consilium.documents.text import refused_character, tidy_text
+
 BASE = "1.2.643.5.1.13.13."
 MAX_FILE = 64 * 2**20
 MAX_ROWS = 200_000
@@ -98,7 +100,7 @@ def read(path: Path) -> Edition:
     if len(rows) > MAX_ROWS or not rows:
         raise DictionaryRefused(f"{len(rows)} rows")
     name = " ".join(str(passport.get("fullName") or passport.get("shortName") or "").split())[:MAX_TEXT]
-    if not name:
+    if not name or refused_character(name) is not None:
         raise DictionaryRefused("fullName is missing")
     number = oid.removeprefix(BASE)
     return Edition(oid=oid, version=version, name=name, entries=_entries(number, rows))
@@ -166,12 +168,15 @@ def _entries(number: str, rows: list[dict[str, Any]]) -> tuple[Entry, ...]:
 
 
 def _entry(row: dict[str, Any], code: str, name: str, at: int) -> Entry:
-    said = str(row[code] if row[code] is not None else "").strip()
-    words = " ".join(str(row[name] if row[name] is not None else "").split())
+    said = tidy_text(str(row[code] if row[code] is not None else "")).strip()
+    words = " ".join(tidy_text(str(row[name] if row[name] is not None else "")).split())
     if max(len(said), len(words)) > MAX_TEXT:
         raise DictionaryRefused(f"a value is longer than {MAX_TEXT} characters")
+    # A name is written into documents that people sign: they must see what stands there.
+    if refused_character(said) is not None or refused_character(words) is not None:
+        raise DictionaryRefused(f"a character in row {at + 1} that no document may carry")
     extra = {
-        str(key)[:100]: str(value)[:MAX_TEXT]
+        str(key)[:100].replace("\0", ""): str(value)[:MAX_TEXT].replace("\0", "")
         for key, value in row.items()
         if key not in (code, name) and value is not None
     }

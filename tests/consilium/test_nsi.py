@@ -155,6 +155,9 @@ def test_the_answer_of_the_port_is_read_with_its_passport(tmp_path: Path) -> Non
         {"oid": OID, "version": "1.0", "fullName": "x", "rows": [1]},
         {"oid": OID, "version": "1.0", "fullName": "x", "rows": [{"ID": "1"}]},
         {"oid": OID, "version": "1.0", "fullName": "x", "rows": [{"ID": "1", "NAME": "x" * 5000}]},
+        {"oid": OID, "version": "1.0", "fullName": "x", "rows": [{"ID": "1", "NAME": "не \u202eтяжёлое"}]},
+        {"oid": OID, "version": "1.0", "fullName": "x", "rows": [{"ID": "1\0", "NAME": "тяжёлое"}]},
+        {"oid": OID, "version": "1.0", "fullName": "\u2066x", "rows": [{"ID": "1", "NAME": "x"}]},
         {
             "oid": OID,
             "version": "1.0",
