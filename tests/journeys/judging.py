@@ -67,13 +67,15 @@ def journal(installation: Installation) -> list[Entry]:
         store.close()
 
 
-def all_is_well(installation: Installation, package: Path) -> None:
-    """The package holds for both judges, the chain is whole, the registry has exactly one document."""
+def all_is_well(installation: Installation, package: Path, papers: int = 1) -> None:
+    """The package holds for both judges, the chain is whole, the registry has each of the papers exactly once."""
     assert _judged(package), "our verifier and the openssl program agree"
-    names = [row.name for row in journal(installation)]
-    for once in ("VoteClosed", "SigningCompleted", "ProtocolSealed", "ProtocolRegistered"):
-        assert names.count(once) == 1, once
-    assert [one["status"] for one in registry(installation)] == ["accepted"]
+    rows = journal(installation)
+    assert [row.name for row in rows].count("VoteClosed") == 1
+    for once in ("SigningCompleted", "ProtocolSealed", "ProtocolRegistered"):
+        told = [row.stream_id for row in rows if row.name == once]
+        assert len(told) == len(set(told)) == papers, once
+    assert [one["status"] for one in registry(installation)] == ["accepted"] * papers
 
 
 def _registry(installation: Installation, path: str) -> str:
