@@ -295,6 +295,12 @@ def _verify_journal(call: Call) -> int:
     return upkeep.verify_journal(call.settings())
 
 
+def _revive_outbox(call: Call) -> int:
+    from consilium import upkeep
+
+    return upkeep.revive_outbox(call.settings())
+
+
 def _install_official(call: Call) -> int:
     from consilium import upkeep
 
@@ -339,6 +345,7 @@ TURN_ADDRESSES: Mapping[str, Mapping[str, Any]] = {
 GROUPS = {
     "journal": "журнал / the journal",
     "nsi": "справочники НСИ / national dictionaries",
+    "outbox": "очередь задач / the queue of tasks",
     "semd": "официальные схемы и правила / official schemas and rules",
     "user": "учётные записи / accounts",
     "certificate": "сертификат сервера / server certificate",
@@ -422,6 +429,11 @@ COMMANDS: dict[str, tuple[Callable[[Call], int], str, Mapping[str, Mapping[str, 
         },
     ),
     "journal verify": (_verify_journal, "проверить цепочки журнала / verify the chains of the journal", {}),
+    "outbox again": (
+        _revive_outbox,
+        "вернуть в работу задачи, исчерпавшие попытки / work anew on tasks that ran out of attempts",
+        {},
+    ),
     "semd install": (
         _install_official,
         "проверить и установить официальные файлы (guides/, nsi/) / check and install the official files",

@@ -13,7 +13,7 @@ from consilium.errors import ConsiliumError
 from consilium.model import Organisation, Person
 from consilium.parts import Parts
 from consilium.settings import Settings
-from consilium.store import NotDurable, Reader
+from consilium.store import NotDurable, Reader, outbox
 
 if TYPE_CHECKING:
     from consilium.installing import Outcome
@@ -138,6 +138,17 @@ def _told(settings: Settings, path: Path, work: Callable[[Parts, Path], "Outcome
         outcome = work(parts, path)
     print("\n".join(outcome.lines))
     return 1 if outcome.refused else 0
+
+
+def revive_outbox(settings: Settings) -> int:
+    """Tasks that ran out of attempts are worked on anew; every one of them may run twice."""
+    at = clock.now()
+    with opened(settings) as parts:
+        found = parts.store.run(at, lambda tx: outbox.revive(tx.connection, at))
+    for kind, key, error in found:
+        print(f"{kind} {key}: {error}")
+    print(f"снова в работе / at work again: {len(found)}")
+    return 0
 
 
 def verify_journal(settings: Settings) -> int:

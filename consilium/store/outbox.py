@@ -74,6 +74,16 @@ def again(
     return connection.execute(sa.update(outbox).where(*where).values(values)).rowcount == 1
 
 
+def revive(connection: sa.Connection, at: datetime) -> list[tuple[str, str, str]]:
+    """Put what ran out of attempts to work anew: (kind, key, last error) of each."""
+    dead = outbox.c.status == "dead"
+    query = sa.select(outbox.c.kind, outbox.c.key, outbox.c.last_error).where(dead).order_by(outbox.c.id)
+    found = [(row[0], row[1], row[2]) for row in connection.execute(query)]
+    values = {"status": "waiting", "attempts": 0, "not_before": at, "ended_at": None}
+    connection.execute(sa.update(outbox).where(dead).values(values))
+    return found
+
+
 def lease_due(connection: sa.Connection, at: datetime, lease: timedelta, limit: int = 20) -> list[Leased]:
     """Take rows that are due and free, or whose lease ran out; those out of attempts become dead."""
     query = (

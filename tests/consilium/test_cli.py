@@ -176,3 +176,21 @@ def test_a_reader_who_has_seen_enough_is_no_fault(loaded):
     command = f"{sys.executable} -u -m consilium.cli user list | head -1"
     done = subprocess.run(["bash", "-c", command], env=env, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_tasks_that_ran_out_of_attempts_are_put_to_work_again(consilium, loaded):
+    with closing(sqlite3.connect(loaded / "consilium.db")) as base, base:
+        row = ("protocol.seal", "one", "{}", "dead", 30, "no_space", "2026-11-23 09:00:00.000000")
+        base.execute(
+            "INSERT INTO outbox (kind, key, payload, status, attempts, last_error, created_at, not_before, ended_at)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?7, ?7, ?7)",
+            row,
+        )
+    done = consilium("outbox", "again")
+    assert done.returncode == 0, done.stderr
+    assert "protocol.seal one: no_space" in done.stdout
+    assert "1" in done.stdout.splitlines()[-1]
+    with closing(sqlite3.connect(loaded / "consilium.db")) as base:
+        found = base.execute("SELECT status, attempts, ended_at FROM outbox WHERE key = 'one'").fetchall()
+    assert found == [("waiting", 0, None)]
+    assert consilium("outbox", "again").stdout.splitlines()[-1].endswith(" 0")
