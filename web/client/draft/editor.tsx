@@ -10,7 +10,7 @@ import { may, protocolAt } from "../room/select";
 import { Checking } from "./checking";
 import type { Draft } from "./draft";
 import { Findings } from "./findings";
-import { Outcome, wireOf } from "./outcome";
+import { outcomeOf, type Outcome } from "./outcome";
 import { OutcomeCard, unsaved as whyNot } from "./outcome-card";
 import { Section } from "./section";
 
@@ -47,7 +47,7 @@ function Editor({ row }: { row: ProtocolRow }) {
   const snapshot = useSnapshot();
   const draft = useMemo(() => room.drafts.of(row.id, row.status === "drafting"), [row.id, row.status]);
   useEffect(() => () => room.drafts.leave(row.id), [row.id]);
-  const outcome = useMemo(() => new Outcome(wireOf(row.id)), [row.id]);
+  const outcome = outcomeOf(row.id);
   useEffect(() => void outcome.open(), [outcome, row.particulars, row.status]);
   const [missing, setMissing] = useState<Lack[]>([]);
   const frozen = row.status !== "drafting" || draft.state.value === "frozen";

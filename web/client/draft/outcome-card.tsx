@@ -27,13 +27,6 @@ export function OutcomeCard({ outcome, onSaved }: Props) {
   const title = useId();
   const shown = outcome.shown.value;
   const state = outcome.state.value;
-  useEffect(() => {
-    const leaving = (event: BeforeUnloadEvent): void => {
-      if (outcome.dirty) event.preventDefault();
-    };
-    addEventListener("beforeunload", leaving);
-    return () => removeEventListener("beforeunload", leaving);
-  }, [outcome]);
   return (
     <section class="outcome" aria-labelledby={title} data-testid="outcome" data-state={state}>
       <header>

@@ -223,3 +223,17 @@ export class Outcome {
     this.state.value = "refused";
   }
 }
+
+const opened = new Map<Id, Outcome>();
+
+/** One for each protocol of this page: what is typed stays while the stage shows something else. */
+export function outcomeOf(protocol: Id): Outcome {
+  if (opened.size === 0) addEventListener("beforeunload", leaving);
+  const outcome = opened.get(protocol) ?? new Outcome(wireOf(protocol));
+  opened.set(protocol, outcome);
+  return outcome;
+}
+
+function leaving(event: BeforeUnloadEvent): void {
+  if ([...opened.values()].some((one) => one.dirty)) event.preventDefault();
+}

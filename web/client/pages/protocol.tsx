@@ -3,7 +3,7 @@
 import { render } from "preact";
 import { Checking } from "../draft/checking";
 import { Findings } from "../draft/findings";
-import { Outcome, wireOf } from "../draft/outcome";
+import { outcomeOf, type Outcome } from "../draft/outcome";
 import { OutcomeCard, unsaved } from "../draft/outcome-card";
 import { holdSections } from "./shared/sections";
 import { toast } from "./shared/send";
@@ -24,7 +24,7 @@ if (place?.dataset.protocol) {
 }
 
 if (entry?.dataset.protocol) {
-  const outcome = new Outcome(wireOf(entry.dataset.protocol));
+  const outcome = outcomeOf(entry.dataset.protocol);
   render(<OutcomeCard outcome={outcome} onSaved={() => checking?.soon()} />, entry);
   void outcome.open();
   const digest = document.getElementById("outcome-digest");
