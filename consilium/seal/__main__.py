@@ -12,6 +12,7 @@ import argparse
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
+from unicodedata import category
 
 from consilium.seal import inventory
 from consilium.seal.acts import Judge, beside, with_acts
@@ -186,7 +187,9 @@ def _moment(text: str | None) -> datetime | None:
 
 
 def _say(text: str) -> None:
-    sys.stdout.write(f"{text}\n")
+    """What redraws a terminal is shown as a mark: names of files and people come from strangers."""
+    shown = "".join("\ufffd" if category(one)[0] == "C" and one != "\n" else one for one in text)
+    sys.stdout.write(f"{shown}\n")
 
 
 if __name__ == "__main__":

@@ -54,19 +54,20 @@ class Judge:
 
 
 def beside(package: Path, given: list[Path]) -> dict[str, bytes]:
-    """The packages to be held against this one, by name: every file named, and of a folder the acts that annul it.
+    """The packages to be held against this one, by path: every file named, and of folders the acts that annul it.
 
-    Raises PackageRefused for a named file that cannot be read, OSError for such a folder.
+    A folder is looked through with all folders in it, as an export lays them out. Raises PackageRefused for a named file
+    that cannot be read, OSError for such a folder.
     """
     own = read_package(package)["document.xml"]
     found: dict[str, bytes] = {}
     for path in given:
         if not path.is_dir():
-            found[path.name] = read_file(path)
+            found[str(path)] = read_file(path)
             continue
-        for file in sorted(path.iterdir()):
-            if file.suffix == SUFFIX and (content := _act_on(own, file)):
-                found[file.name] = content
+        for file in sorted(path.rglob(f"*{SUFFIX}")):
+            if content := _act_on(own, file):
+                found[str(file)] = content
     return found
 
 

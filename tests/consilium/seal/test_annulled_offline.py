@@ -211,8 +211,30 @@ def test_of_several_acts_the_first_one_counts(shelf: Shelf, act: Path, world: Wo
 def test_of_a_folder_only_the_acts_on_this_document_are_taken(shelf: Shelf, act: Path) -> None:
     shelf.put("other.asice", act_on(b"<protocol>other</protocol>", shelf.world.chair.expected.snils))
     (shelf.folder / "rubbish.asice").write_bytes(b"PK rubbish")
-    assert list(beside(shelf.protocol, [shelf.folder])) == [act.name]
+    assert list(beside(shelf.protocol, [shelf.folder])) == [str(act)]
     assert shelf.judged(shelf.folder).annulled is not None
+
+
+def test_acts_of_one_name_in_many_folders_are_all_taken(shelf: Shelf, act: Path) -> None:
+    """As an export lays them out: every paper in a folder of its own, each package under the same name."""
+    other = shelf.put("other.asice", act_on(b"<protocol>other</protocol>", shelf.world.chair.expected.snils))
+    paths = []
+    for number, file in enumerate((act, other)):
+        paths.append(shelf.folder / "export" / str(number) / "package.asice")
+        paths[-1].parent.mkdir(parents=True)
+        file.rename(paths[-1])
+    assert shelf.judged(*paths).annulled is not None
+    assert list(beside(shelf.protocol, paths)) == [str(one) for one in paths]
+    assert list(beside(shelf.protocol, [shelf.folder])) == [str(paths[0])]
+
+
+def test_a_file_name_redraws_no_terminal(shelf: Shelf, act: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    act.rename(shelf.folder / "\x1b[2Jact\u202e.asice")
+    assert main(["--archive", str(shelf.folder), "--at", MUCH_LATER.isoformat()]) == 0
+    told = capsys.readouterr().out
+    assert "аннулирован актом" in told
+    assert "\x1b" not in told
+    assert "\u202e" not in told
 
 
 def test_an_archive_holds_both_and_names_what_is_out_of_force(shelf: Shelf, act: Path) -> None:
