@@ -20,6 +20,7 @@ from aiohttp import web
 from consilium import log as logs
 from consilium.errors import ConsiliumError, Forbidden, Invalid, NotFound, TooMany, Unavailable
 from web.i18n import Texts
+from web.remedies import remedy
 from web.render import page
 from web.site import CALLER, REFERENCE, language_of, texts_of
 
@@ -87,7 +88,10 @@ def sentence(request: web.Request, error: ConsiliumError) -> str:
         said = t(key, **told) if told else t(key).format()
     except (KeyError, IndexError):
         said = t(f"error.{error.code}.plain")
-    return " ".join([said, *([str(told["sentence"])] if "sentence" in told else []), *_listed(t, told)])
+    more = [str(told["sentence"])] if "sentence" in told else []
+    if error.code == "signature_refused" and (way := remedy(t, str(told.get("reason", "")))):
+        more.append(way)
+    return " ".join([said, *more, *_listed(t, told)])
 
 
 def _listed(t: Texts, told: dict[str, Any]) -> list[str]:

@@ -11,10 +11,12 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
+from consilium.documents.record import PersonName
 from consilium.model import (
     Certificate,
     Consilium,
     ConsiliumStatus,
+    Patient,
     Person,
     Protocol,
     ProtocolStatus,
@@ -72,7 +74,10 @@ def waiting_protocols(reader: Reader, person: Person, at: datetime) -> list[dict
         Protocol, protocols.c.id.in_(_waiting_ids(reader, person)), order=(protocols.c.frozen_at,)
     )
     names = names_of(reader, {row.person_id for one in found for row in one.current_signatures()})
-    lines = [_desk_line(one, person, names, at) for one in found]
+    lines = [
+        {**_desk_line(one, person, names, at), "patient": _short(reader.case(one.case_id).patient)}
+        for one in found
+    ]
     return sorted(lines, key=lambda one: not one["turn"])
 
 
@@ -120,6 +125,11 @@ def _desk_line(
         **turn,
         "turn": bool(papers) or turn["turn"],
     }
+
+
+def _short(patient: Patient) -> str:
+    """Whose paper it is: several numbers of a day look alike."""
+    return PersonName(surname=patient.surname, given=patient.given, patronymic=patient.patronymic).short()
 
 
 NO_TURN: dict[str, Any] = {

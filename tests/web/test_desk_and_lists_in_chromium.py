@@ -127,3 +127,29 @@ async def test_on_a_phone_every_value_of_the_register_has_its_name(desk: Desk) -
     )
     assert names[:2] == ['"Документ"', '"Пациент"']
     assert all(name.strip('"') for name in names)
+
+
+async def test_a_wrong_file_and_a_lost_network_say_what_to_do(desk: Desk, tmp_path: Path) -> None:
+    protocol = desk.world.frozen("deputy", "secretary", "member1")
+    page = await desk.visit("member1")
+    await keyed(page, f"{desk.url}/signing?protocol={protocol.id}")
+    await page.context.set_offline(True)
+    await page.click("[data-sign]:not([disabled])")
+    await expect(page.locator("#document [data-error]")).to_contain_text("Нет связи с сервером")
+    await page.context.set_offline(False)
+    wrong = tmp_path / "letter.pdf"
+    wrong.write_bytes(b"%PDF-1.4")
+    await page.check("[data-means][value=file]")
+    await page.set_input_files("#file-document", wrong)
+    await page.click("[data-sign]:not([disabled])")
+    await expect(page.locator("#document [data-error]")).to_contain_text("Выберите файл .sig")
+
+
+async def test_the_papers_of_a_day_are_told_apart_by_the_patient(desk: Desk) -> None:
+    for surname in ("Первов", "Второва"):
+        case = desk.world.accepted(surname=surname)
+        desk.world.frozen("deputy", "secretary", "member1", cases=[case])
+    page = await desk.visit("member1")
+    await page.goto(f"{desk.url}/signing")
+    for surname in ("Первов И. П.", "Второва И. П."):
+        await expect(page.locator("#papers")).to_contain_text(surname)

@@ -12,6 +12,8 @@ import pytest
 from consilium import commands, errors, events, model
 from consilium.rules import codes, kinds
 from consilium.rules.request import REQUIRED_TO_SEND
+from consilium.seal.reasons import REASONS
+from web import remedies
 from web.i18n import LANGUAGES, ZONE, texts
 
 WEB = Path(__file__).resolve().parents[2] / "web"
@@ -138,3 +140,12 @@ def test_sizes_are_told_in_words_of_the_language() -> None:
 def test_the_room_and_the_pages_show_the_same_wall_clock() -> None:
     words = (WEB / "client" / "live" / "words.ts").read_text(encoding="utf-8")
     assert f'const ZONE = "{ZONE.key}";' in words
+
+
+def test_every_refused_signature_has_a_next_step_in_words() -> None:
+    assert set(remedies.WAYS) - {"SIGNED_BEFORE_FREEZE"} <= set(REASONS)
+    for language in LANGUAGES:
+        t = texts(language)
+        for reason in REASONS:
+            way = remedies.remedy(t, reason)
+            assert " " in way if way else t.has(f"error.signature_refused.{reason}"), reason

@@ -32,8 +32,10 @@ export class Changed extends Error {}
 
 /** The frozen bytes, when they are the ones the page shows; null when they differ. */
 export async function fetched(paper: Paper): Promise<{ bytes: Uint8Array; digest: string }> {
-  const answer = await fetch(`/api/protocol.document/${paper.id}`, { credentials: "same-origin" });
-  if (!answer.ok) throw new Error(`document ${answer.status}`);
+  const answer = await fetch(`/api/protocol.document/${paper.id}`, { credentials: "same-origin" }).catch(() => {
+    throw new Refused({ code: "offline", message: "" });
+  });
+  if (!answer.ok) throw new Refused({ code: answer.status === 401 ? "not_signed_in" : "internal", message: "" });
   const bytes = new Uint8Array(await answer.arrayBuffer());
   return { bytes, digest: await sha256Hex(bytes) };
 }
