@@ -9,11 +9,13 @@ from uuid import UUID, uuid4
 import pytest
 
 from consilium import clock, drafts, installing
+from consilium.documents.finding import Finding
 from consilium.errors import Unavailable
 from consilium.model import ProtocolStatus
 from consilium.queries.protocol_check import Checked
 from tests.web.conftest import Visit
 from tests.web.stage import Stage
+from web.api import checking
 from web.api.checking import Checks
 
 # A guide of our own making for the general consilium, whose real one is published nowhere.
@@ -104,7 +106,12 @@ async def test_a_check_says_nothing_to_whom_the_protocol_does_not_exist(visit: V
 
 def outcome(update: int) -> Checked:
     return Checked(
-        status=ProtocolStatus.DRAFTING, case_id=uuid4(), consilium_id=uuid4(), update=update, report=None
+        protocol_id=uuid4(),
+        status=ProtocolStatus.DRAFTING,
+        case_id=uuid4(),
+        consilium_id=uuid4(),
+        update=update,
+        report=None,
     )
 
 
@@ -183,3 +190,18 @@ async def test_a_post_is_found_in_the_installed_dictionary(
     found = await (await doctor.get("/api/nsi/11.1002", params={"q": "онколог врач"})).json()
     assert found["version"] == "9.6"
     assert {"code": "50", "name": "Врач-онколог"} in found["rows"]
+
+
+@pytest.mark.parametrize("field", ["diagnosis", "recommendations", "services", "follow_up", "complaints"])
+def test_what_was_settled_on_is_put_right_in_its_part_of_the_protocols_page(field: str) -> None:
+    ids = [uuid4() for _ in range(3)]
+    found = Checked(
+        protocol_id=ids[0],
+        status=ProtocolStatus.DRAFTING,
+        case_id=ids[1],
+        consilium_id=ids[2],
+        update=1,
+        report=None,
+    )
+    told = checking.told_finding(Finding(code="rule", field=field, ru="", en=""), found, "ru")
+    assert told["href"] == f"/protocols/{ids[0]}#section-{field}"
