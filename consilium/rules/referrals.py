@@ -26,8 +26,11 @@ REGISTERS = frozenset({"coordinator", "registrar"})
 
 
 def require_referable(case: Case, person: Person, made: Sequence[Protocol]) -> None:
-    """`made`: the papers the case already has. Raises Forbidden, Conflict: wrong_step, already_referred."""
-    if not request.is_author(case, person):
+    """`made`: the papers the case already has. Raises Forbidden, Conflict: wrong_step, already_referred.
+
+    Who has left the sender refers nobody in its name; what he signed he may still annul.
+    """
+    if not request.is_author(case, person) or person.organisation_id != case.sender_id:
         raise Forbidden("forbidden")
     if case.status not in REFERABLE:
         raise Conflict("wrong_step", status=str(case.status))

@@ -1,5 +1,6 @@
 """The referral: who makes it, when, who answers for it and who reads it. Refusals first."""
 
+from dataclasses import replace
 from uuid import uuid4
 
 import pytest
@@ -33,6 +34,13 @@ def referral(**changes) -> Protocol:
 def test_only_the_author_of_a_sent_request_makes_its_referral(who):
     assert code(referrals.require_referable, case(CaseStatus.SENT), who, []) == "forbidden"
     assert code(referrals.require_doctor, case(CaseStatus.SENT), who) == "forbidden"
+
+
+def test_who_has_left_the_sender_makes_no_paper_in_its_name_and_still_annuls_his_own():
+    one = case(CaseStatus.SENT)
+    moved = replace(AUTHOR, organisation_id=RECEIVER)
+    assert code(referrals.require_referable, one, moved, []) == "forbidden"
+    referrals.require_doctor(one, moved)
 
 
 @pytest.mark.parametrize("status", set(CaseStatus) - {"sent", "accepted", "scheduled"})
