@@ -29,7 +29,7 @@ from consilium.documents.markup import (
     text_value,
 )
 from consilium.documents.people import speaker
-from consilium.documents.record import ResultKind, Tnm, Treatment
+from consilium.documents.record import ResultAuthor, ResultKind, Tnm, Treatment
 from consilium.documents.sections import Block, Entries, Group, Paragraph, Section, Table
 
 MAIN_DIAGNOSIS = "1"  # 11.1077
@@ -183,11 +183,16 @@ def result_parts(form: Form) -> tuple[Section, ...]:
 
 
 def _fits(form: Form, one: Result) -> bool:
-    if not one.conclusion.strip() or (one.author and not one.author.post.code):
+    if not one.conclusion.strip() or (one.author and not _signed(one.author)):
         return False
     if one.kind is ResultKind.CONSULTATION:
         return one.author is not None
     return one.kind is not ResultKind.LABORATORY or _study(form, one) is not None
+
+
+def _signed(author: ResultAuthor) -> bool:
+    name = author.name
+    return bool(author.post.code.strip() and name.surname.strip() and name.given.strip())
 
 
 def _study(form: Form, one: Result) -> tuple[Coded, str] | None:
@@ -314,14 +319,18 @@ def service_entries(section: etree._Element, form: Form) -> None:
         moment(made, form, one.at)
 
 
-def linked(facts: ProtocolFacts) -> tuple[tuple[CaseDocument, Coded], ...]:
-    """Documents with a sort (11.1522) and a date: those can be named by code."""
-    return tuple((one, one.kind) for one in facts.documents if one.kind and one.kind.code and one.dated)
+def linked(form: Form) -> tuple[tuple[CaseDocument, Coded], ...]:
+    """Documents with a sort that has a name (11.1522) and a date: those can be named by code."""
+    return tuple(
+        (one, one.kind)
+        for one in form.facts.documents
+        if one.kind and one.kind.code.strip() and form.name(one.kind, "11.1522").strip() and one.dated
+    )
 
 
 def link_entries(section: etree._Element, form: Form) -> None:
     """An act per document that can be named by code (У2-12)."""
-    for one, kind in linked(form.facts):
+    for one, kind in linked(form):
         made = act(entry(section))
         coded(made, form, "code", kind, "11.1522")
         add(made, "text", one.title.strip() or form.name(kind, "11.1522"))

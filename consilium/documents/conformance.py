@@ -8,8 +8,8 @@ checked (the files are not installed, the guide is published nowhere) is said. S
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from lxml import etree
@@ -30,6 +30,7 @@ from consilium.documents.judge import judge
 from consilium.documents.schematron import V3
 from consilium.documents.terms import BUILT_IN, Terms
 from consilium.documents.validate import parse_xml
+from consilium.documents.written import written_faults
 from consilium.errors import Invalid
 
 MAX_FINDINGS = 200
@@ -73,9 +74,12 @@ def check(xml: bytes, files: Official | None, terms: Terms = BUILT_IN) -> Report
     guide = files.guide_for(template) if files is not None else None
     schema = _by_schema(document, guide)
     fired, rules = _by_rules(document, xml, guide)
+    own = list(_plainer(written_faults(document), (*schema, *rules)))
+    told = {one.path for one in own}
+    official = [one for one in (*schema, *rules) if one.path not in told]
     coded = list(_by_dictionaries(document, terms))
     unchecked = _unchecked(guide, terms)
-    findings = (*schema, *rules, *coded, *_limits(files, guide, unchecked))
+    findings = (*own, *official, *coded, *_limits(files, guide, unchecked))
     return Report(
         edition=template,
         installed=files is not None,
@@ -85,6 +89,14 @@ def check(xml: bytes, files: Official | None, terms: Terms = BUILT_IN) -> Report
         guide=guide.number if guide else "",
         unchecked=unchecked,
     )
+
+
+def _plainer(own: Iterable[Finding], official: tuple[Finding, ...]) -> Iterator[Finding]:
+    """Our own words for an element, with what the schema or a rule says of the same one beside them."""
+    said = {one.path: one for one in reversed(official)}
+    for one in own:
+        beside = said.get(one.path)
+        yield replace(one, rule=beside.rule, official=beside.official) if beside else one
 
 
 def require_conformant(xml: bytes, files: Official | None, terms: Terms = BUILT_IN) -> Report:

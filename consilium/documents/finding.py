@@ -48,7 +48,14 @@ def located(document: etree._Element, path: str) -> etree._Element:
     """The element of an fn:path() or lxml path; the document itself when the path leads nowhere."""
     steps = _QUALIFIED.sub(r"{\1}", path).split("/@")[0].split("/text()")[0]
     if path.startswith("/*"):
-        found = document.xpath(steps)
+        # libxml2 writes the prefixes of the document, and stars where it has none.
+        spaces = {prefix: uri for prefix, uri in document.nsmap.items() if prefix}
+        try:
+            found = document.xpath(steps, namespaces=spaces)
+        except (
+            etree.XPathError
+        ):  # a prefix that is declared further inside: the complaint itself still counts
+            return document
         return found[0] if isinstance(found, list) and found and etree.iselement(found[0]) else document
     below = _below_root(steps)
     element = document.find(below) if below else document
@@ -105,7 +112,14 @@ def rule_finding(element: etree._Element, rule: str, test: str, official: str, *
     where = readable(element)
     field = field_of(where, test)
     problem = _problem(where, test) if not broken else DEMANDS["broken"]
-    return _told("rule_broken" if broken else "rule", field, problem, rule, where, official)
+    return _told("rule_broken" if broken else "rule", field, problem, element, rule, official)
+
+
+def written_finding(element: etree._Element, kind: str, name: str) -> Finding:
+    """What no guide takes, whichever it is: an empty or malformed value (written.py)."""
+    where = readable(element)
+    problem = _fill(kind, _subject(where, name))
+    return _told("value_empty" if kind == "empty" else "value_malformed", field_of(where), problem, element)
 
 
 def schema_finding(element: etree._Element, name: str, words: str) -> Finding:
@@ -113,30 +127,49 @@ def schema_finding(element: etree._Element, name: str, words: str) -> Finding:
     where = readable(element)
     expected = re.findall(r"\{[^}]*\}(\w+)", words.partition("Expected is")[2])
     found = re.search(r"attribute '([^']+)'", words)
-    subject = _subject(where, found.group(1) if found else "")
+    unknown = found is not None and found.group(1) == "nullFlavor"
+    subject = _subject(where, "" if found is None or unknown else found.group(1))
     if name == "SCHEMAV_ELEMENT_CONTENT":
         missing = "Missing child" in words
         names = [_named(one) for one in expected] or [subject]
         listed = ", ".join(f"«{one[0]}»" for one in names[:4]), ", ".join(one[1] for one in names[:4])
         problem = _fill("missing" if missing else "misplaced", subject, listed)
     else:
-        problem = _fill("schema_value", subject)
+        problem = _fill("not_null" if unknown else "schema_value", subject)
     field = field_of(where, f"count({'|'.join(expected)})=1" if expected else "")
-    return _told("schema", field, problem, "XSD", where, re.sub(r"\{urn:[^}]*\}", "", words))
+    return _told("schema", field, problem, element, "XSD", re.sub(r"\{urn:[^}]*\}", "", words))
 
 
-def _told(code: str, field: str, problem: tuple[str, str], rule: str, path: str, official: str) -> Finding:
-    place = PLACES[field]
+def _told(
+    code: str,
+    field: str,
+    problem: tuple[str, str],
+    element: etree._Element,
+    rule: str = "",
+    official: str = "",
+) -> Finding:
+    place, person = PLACES[field], _whose(element)
+    whose = f" ({person})" if person else ""
     note = (f" (правило {rule})", f" (rule {rule})") if rule else ("", "")
     return Finding(
         code=code,
         field=field,
-        ru=f"{place[0]}: {problem[0]}{note[0]}.",
-        en=f"{place[1]}: {problem[1]}{note[1]}.",
+        ru=f"{place[0]}{whose}: {problem[0]}{note[0]}.",
+        en=f"{place[1]}{whose}: {problem[1]}{note[1]}.",
         rule=rule,
-        path=path,
+        path=readable(element),
         official=official,
     )
+
+
+def _whose(element: etree._Element) -> str:
+    """The name of the person a finding is about, so that one of sixty is found."""
+    for one in (element, *element.iterancestors()):
+        if etree.QName(one).localname in {"assignedEntity", "assignedAuthor", "performer"}:
+            name = one.find(".//{*}assignedPerson/{*}name")
+            parts = [] if name is None else [" ".join((part.text or "").split()) for part in name]
+            return " ".join(part for part in parts if part)
+    return ""
 
 
 def _problem(where: str, test: str) -> tuple[str, str]:

@@ -56,7 +56,7 @@ class Official:
     """Guides by number, and which of them a document's templateId asks for."""
 
     folder: Path
-    guides: dict[str, Guide]
+    guides: dict[str, Guide] = field(repr=False)
     refused: dict[str, str]
 
     @classmethod

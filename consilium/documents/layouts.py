@@ -75,13 +75,13 @@ def _follow_up(form: Form) -> tuple[Section, ...]:
 
 def _links(form: Form) -> tuple[Section, ...]:
     """The documents as a section of their own, when one of them can be named by code."""
-    if not clinical.linked(form.facts):
+    if not clinical.linked(form):
         return ()
     return (Section("LINKDOCS", (narrative.documents(form),), clinical.link_entries),)
 
 
 def _unlinked(form: Form) -> tuple[Group, ...]:
-    return () if clinical.linked(form.facts) else (narrative.documents(form),)
+    return () if clinical.linked(form) else (narrative.documents(form),)
 
 
 def _course(section: etree._Element, form: Form) -> None:

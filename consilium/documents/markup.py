@@ -101,8 +101,9 @@ def coded(
     parent: etree._Element, form: Form, name: str, value: Coded, dictionary: str, namespace: str = V3
 ) -> etree._Element:
     """A coded element. A value that was typed and has no code keeps its words and says OTH (not in the dictionary)."""
-    if not value.code:
-        return add(parent, name, namespace=namespace, nullFlavor="OTH", displayName=value.name)
+    if not value.code.strip():
+        said = {"displayName": value.name} if value.name.strip() else {}
+        return add(parent, name, namespace=namespace, nullFlavor="OTH" if said else "NI", **said)
     return add(parent, name, namespace=namespace, **attributes_of(form, value, dictionary))
 
 
@@ -168,7 +169,7 @@ def text_value(parent: etree._Element, text: str) -> None:
 
 def coded_value(parent: etree._Element, form: Form, value: Coded, dictionary: str) -> None:
     """A value of a dictionary (CD); one in words alone, or of a dictionary nobody knows, keeps its words."""
-    if value.code and form.terms.knows(dictionary):
+    if value.code.strip() and form.terms.knows(dictionary):
         add(parent, "value", **{TYPE: "CD"}, **attributes_of(form, value, dictionary))
     else:
         made = add(parent, "value", **{TYPE: "CD"}, nullFlavor="OTH")

@@ -67,6 +67,7 @@ def _extract(facts: ProtocolFacts) -> Iterator[Missing]:
 def _referral(facts: ProtocolFacts) -> Iterator[Missing]:
     yield from _patient(facts)
     yield from _organisation(facts)
+    yield from _names(facts)
     yield from _signers(facts)
     yield from _coded(facts.urgency, "urgency_missing", "urgency")
     yield from _diagnosis(facts)
@@ -94,14 +95,20 @@ def _organisation(facts: ProtocolFacts) -> Iterator[Missing]:
         yield Missing("organisation_place_missing", "organisation.place")
 
 
+def _named(facts: ProtocolFacts) -> list[Participant]:
+    """Everybody who stands in the header: those who took part, the author, who answers for the document."""
+    answering = (facts.person(facts.author_id), facts.person(facts.authenticator_id))
+    return [*performers(facts), *(one for one in answering if one is not None)]
+
+
 def _names(facts: ProtocolFacts) -> Iterator[Missing]:
-    names = [facts.patient.name, *(one.name for one in performers(facts))]
+    names = [facts.patient.name, *(one.name for one in _named(facts))]
     if any(not (one.surname.strip() and one.given.strip()) for one in names):
         yield Missing("name_incomplete", "participants.name")
 
 
 def _posts(facts: ProtocolFacts) -> Iterator[Missing]:
-    if any(not one.post.code for one in performers(facts)):
+    if any(not one.post.code.strip() for one in performers(facts)):
         yield Missing("post_code_missing", "participants.post")
 
 
@@ -109,7 +116,7 @@ def _signers(facts: ProtocolFacts) -> Iterator[Missing]:
     answering = [facts.person(facts.author_id), facts.person(facts.authenticator_id)]
     if any(one is not None and not snils_digits(one.snils) for one in answering):
         yield Missing("author_snils_missing", "participants.snils")
-    if any(one is not None and not one.post.code for one in answering):
+    if any(one is not None and not one.post.code.strip() for one in answering):
         yield Missing("post_code_missing", "participants.post")
 
 
@@ -120,9 +127,9 @@ def _everybody_has_a_number(facts: ProtocolFacts) -> Iterator[Missing]:
 
 def _encounter(facts: ProtocolFacts) -> Iterator[Missing]:
     known = facts.encounter
-    if known is None or known.started_at is None:
+    if known is None or known.started_at is None or not known.kind.code.strip():
         yield Missing("encounter_missing", "encounter.started_at")
-    elif known.kind.code == "3" and known.card is None:
+    elif known.kind.code == "3" and not (known.card and known.card.code.strip()):
         yield Missing("encounter_card_missing", "encounter.card")
 
 
@@ -143,8 +150,10 @@ def known_policy(facts: ProtocolFacts) -> Policy | None:
 def _payment(facts: ProtocolFacts, *, needed: bool) -> Iterator[Missing]:
     """Guide 99 wants a payer and a policy of every patient, whoever pays; guide 185 what is said to be right."""
     source = facts.payment.source.code if facts.payment else ""
-    if needed and not source:
+    if needed and not source.strip():
         yield Missing("payment_missing", "payment")
+    elif needed and source != POLICY_SOURCE:
+        yield Missing("payer_unsupported", "payment")
     if needed or source == POLICY_SOURCE:
         yield from _policy(known_policy(facts), dated=source == POLICY_SOURCE)
 

@@ -6,7 +6,6 @@ import dataclasses
 import re
 from collections.abc import Callable
 from datetime import UTC, date, datetime
-from enum import Enum
 from pathlib import Path
 from uuid import UUID
 
@@ -41,6 +40,7 @@ from consilium.documents.validate import check_xml
 from consilium.documents.view import read_document
 from consilium.errors import Invalid
 from tests.consilium.documents.any_protocol import any_protocol, of_commission, referred
+from tests.consilium.documents.hospital import replaced
 from tests.consilium.documents.protocols import PEOPLE, REGION, START, facts, participant
 
 NS = {"h": "urn:hl7-org:v3"}
@@ -270,6 +270,7 @@ def test_what_the_guide_demands_is_named_one_by_one(code: str) -> None:
     "code, lacking",
     [
         ("payment_missing", facts(payment=None)),
+        ("payer_unsupported", facts(payment=Payment(source=Coded(code="3", name="ДМС")))),
         ("policy_missing", patient(policy=None)),
         ("policy_dates_missing", patient(policy=dataclasses.replace(POLICY, valid_from=None))),
         (
@@ -292,7 +293,14 @@ def test_what_an_extract_demands_is_named_one_by_one(code: str, lacking: Protoco
 
 
 def test_everything_that_can_be_missing_has_words_for_people() -> None:
-    codes = {*MISSING, "payment_missing", "policy_missing", "policy_dates_missing", "performer_snils_missing"}
+    codes = {
+        *MISSING,
+        "payment_missing",
+        "payer_unsupported",
+        "policy_missing",
+        "policy_dates_missing",
+        "performer_snils_missing",
+    }
     assert codes - set(LACKS) == set()
 
 
@@ -343,6 +351,24 @@ def test_a_code_is_called_what_the_dictionary_calls_it_and_a_person_what_he_is_c
     assert "врач-онколог" in data.decode()  # the post as its holder writes it
 
 
+def test_a_conclusion_by_somebody_without_a_name_is_readable_and_not_coded() -> None:
+    nameless = ResultAuthor(
+        name=PersonName(surname="Рентгенова", given=""), post=Coded(code="91", name="врач")
+    )
+    seen = Result(kind=ResultKind.INSTRUMENTAL, conclusion="Без динамики", at=START, author=nameless)
+    data = render(facts(results=(seen,)))
+    assert found_in(data, "//h:section[h:code/@code='RESINSTR']") == []
+    (shown,) = [one for one in read_document(data).chapters if one.key == "results"]
+    assert [row[2] for row in shown.parts[0].rows] == ["Без динамики"]
+
+
+def test_a_referring_doctor_needs_a_name_though_he_sat_in_no_consilium() -> None:
+    sent = referred(facts())
+    doctor = dataclasses.replace(sent.participants[0], name=PersonName(surname="Ли", given=" "))
+    lacking = missing_for_edition(dataclasses.replace(sent, participants=(doctor,)), REFERRALS[1])
+    assert [one.code for one in lacking] == ["name_incomplete"]
+
+
 def test_results_that_have_what_the_guide_wants_are_coded_and_all_are_readable() -> None:
     author = ResultAuthor(
         name=PersonName(surname="Рентгенова", given="Ольга"), post=Coded(code="91", name="врач")
@@ -388,21 +414,6 @@ def test_the_general_protocol_is_not_marked_oncological() -> None:
     assert found_in(render(facts()), f"{CONSILIUM}//h:observation[h:code/@code='9058']/h:value/@code") == [
         "2"
     ]
-
-
-def replaced(value: object, at: list[int], text: str) -> object:
-    """A copy in which the text number at[0] (counting through, at[1] of them seen) is another one."""
-    if isinstance(value, str) and not isinstance(value, Enum):
-        at[1] += 1
-        return text if at[1] - 1 == at[0] else value
-    if isinstance(value, tuple):
-        return tuple(replaced(one, at, text) for one in value)
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return dataclasses.replace(
-            value,
-            **{one.name: replaced(getattr(value, one.name), at, text) for one in dataclasses.fields(value)},
-        )
-    return value
 
 
 @settings(max_examples=150, deadline=None)

@@ -50,7 +50,7 @@ const MADE: Record<string, readonly string[]> = {
     "members_missing", "reasons_missing", "course_missing", "state_missing", "decision_missing", "goal_text_missing", "signers_missing",
     "author_snils_missing", "diagnosis_kind_missing", "diagnosis_missing", "encounter_card_missing", "encounter_missing", "form_missing",
     "goal_missing", "organisation_okpo_missing", "organisation_place_missing", "patient_birth_date_missing", "patient_pseudonym",
-    "patient_sex_missing", "patient_snils_missing", "payment_missing", "performer_snils_missing", "performers_too_few",
+    "patient_sex_missing", "patient_snils_missing", "payer_unsupported", "payment_missing", "performer_snils_missing", "performers_too_few",
     "policy_dates_missing", "policy_missing", "post_code_missing", "severity_missing", "urgency_missing",
   ],
   "room.next.": [
