@@ -19,6 +19,8 @@ from consilium.model import (
     ProtocolStatus,
 )
 from consilium.queries.papers import papers_of
+from consilium.seal.acts import Judge, beside, with_acts
+from consilium.seal.inventory import check_folder
 from consilium.seal.report import verify_package
 from tests.people import World
 
@@ -133,6 +135,26 @@ def test_the_annulled_package_still_verifies_and_its_bytes_are_the_same(shared: 
         protocol.package_name,
     )
     assert verify_package(before, roots=shared.parts.trust(), at=shared.now).held
+
+
+def test_offline_the_annulled_package_is_known_by_the_acts_package_beside_it(shared: World):
+    protocol = sealed(shared)
+    path = sealing.packages(shared.parts) / protocol.package_name
+    other = sealed(shared)
+    act = signed_and_sealed(shared, act_about(shared, protocol))
+    folder = sealing.packages(shared.parts)
+    judge = Judge(shared.parts.trust(), shared.parts.policy, None, shared.now)
+    for package, code in ((path, "ANNULLED"), (folder / other.package_name, "ACT_OTHER")):
+        found = beside(package, [folder / act.package_name])
+        report = with_acts(
+            judge.report(package), {name: judge.act(one) for name, one in found.items()}, judge.moment
+        )
+        assert report.held, [one for one in report.verdicts if not one.held]
+        assert report.verdicts[-1].code == code
+        assert (report.annulled is not None) == (code == "ANNULLED")
+    assert list(beside(path, [folder])) == [str(folder / act.package_name)]
+    summary = check_folder(folder, roots=shared.parts.trust(), at=None, now=shared.now)
+    assert [one.name for one in summary.annulled if one.number == act.number] == [path.name]
 
 
 def test_the_act_is_a_package_of_its_own_that_names_what_it_annuls(shared: World):
