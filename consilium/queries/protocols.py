@@ -87,9 +87,12 @@ def frozen_document(reader: Reader, person: Person, protocol_id: UUID) -> bytes:
 
 
 def pulled_document(reader: Reader, document_id: UUID) -> tuple[bytes, str]:
-    """Bytes and sha256 (hex) for the registry, once sealed; its right is proven by `filing.callback`."""
+    """Bytes and sha256 (hex) for the registry, once sealed; its right is proven by `filing.callback`.
+
+    Only of what is filed there: a commission's protocol stays with the organisation (kind 87).
+    """
     protocol = protocol_by_document(reader, document_id)
-    if protocol.status is not ProtocolStatus.SEALED:
+    if protocol.status is not ProtocolStatus.SEALED or not protocol.filing_state:
         raise NotFound
     return protocol.document, protocol.digest
 

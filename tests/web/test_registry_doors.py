@@ -8,12 +8,15 @@ from collections.abc import AsyncIterator
 from datetime import timedelta
 from uuid import uuid4
 
+import msgspec
 import pytest
+import sqlalchemy as sa
 from aiohttp import StreamReader
 
 from consilium import clock
-from consilium.filing import wire
+from consilium.filing import states, wire
 from consilium.settings import Settings
+from consilium.store.tables import protocols
 from tests.web.conftest import Visit
 from tests.web.stage import Stage
 
@@ -51,6 +54,26 @@ async def test_a_document_is_not_given_out_before_it_is_sealed(
     headers = wire.sign(secret(web_settings), "pull", document, b"", clock.now())
     answer = await (await visit()).get(f"/registry/documents/{document}", headers=dict(headers))
     assert answer.status == 404
+
+
+async def test_what_stays_with_the_organisation_is_not_given_to_the_registry(
+    visit: Visit, stage: Stage, web_settings: Settings
+) -> None:
+    """A commission's protocol is sealed and not filed: whoever knows its id and the secret gets nothing."""
+    protocol, stranger = stage.frozen(), await visit()
+    state = msgspec.json.encode(states.queued(clock.now())).decode()
+    with stage.service.parts.store.read() as reader:
+        found = reader.protocol(protocol)
+    document = str(found.document_id)
+    for values, expected in (({"status": "sealed"}, 404), ({"filing_state": state}, 200)):
+        with stage.service.parts.store.write(clock.now()) as tx:
+            own = protocols.c.id == protocol
+            tx.connection.execute(sa.update(protocols).where(own).values(values))
+            tx.commit()
+        headers = wire.sign(secret(web_settings), "pull", document, b"", clock.now())
+        answer = await stranger.get(f"/registry/documents/{document}", headers=dict(headers))
+        assert answer.status == expected
+    assert await answer.read() == found.document
 
 
 async def test_an_answer_about_a_document_of_nobody_is_refused(visit: Visit, web_settings: Settings) -> None:

@@ -9,7 +9,7 @@ from uuid import UUID
 from aiohttp import web
 
 from consilium import clock, registering
-from consilium.errors import Forbidden, Invalid, NotFound, Unavailable
+from consilium.errors import Conflict, Forbidden, Invalid, NotFound, Unavailable
 from consilium.filing import callback as proof
 from consilium.filing import soap, wire
 from consilium.filing.messages import Answer, DocumentFile, GetDocumentFile, RegisterDocumentResult
@@ -60,7 +60,7 @@ async def soap_message(request: web.Request) -> web.StreamResponse:
     except WireError as error:
         malformed = error.code in MALFORMED
         return _fault(shapes, "invalid_message" if malformed else "forbidden", 400 if malformed else 403)
-    except NotFound:
+    except (NotFound, Conflict):  # of nobody, or of a paper that was never filed
         return _fault(shapes, "not_found", 404)
     header = soap.Header(
         to=envelope.header.reply_to, message_id=soap.new_id(), relates_to=envelope.header.message_id
