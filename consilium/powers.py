@@ -9,11 +9,14 @@ package as it is.
 from __future__ import annotations
 
 import json
+from datetime import date
 from pathlib import Path
 from typing import Any
 
+from consilium import clock
 from consilium.errors import Unavailable
 from consilium.model import Organisation
+from consilium.rules.turns import ZONE
 from consilium.seal.names import ExpectedSigner
 
 __all__ = ["FILE", "expected_sealer", "power_of"]
@@ -25,7 +28,8 @@ LARGEST = 64 * 1024
 def power_of(folder: Path) -> dict[str, Any]:
     """The power of attorney beside a seal's key; empty where there is none.
 
-    Raises Unavailable no_certificate for a file that cannot be read or names no number.
+    Raises Unavailable no_certificate for a file that cannot be read, names no number, or is not in force today by its
+    own `valid_from` and `valid_until` (days, both of them included).
     """
     path = folder / FILE
     try:
@@ -36,11 +40,25 @@ def power_of(folder: Path) -> dict[str, Any]:
         raise Unavailable("no_certificate", what=FILE) from error
     try:
         power = json.loads(content[: LARGEST + 1])
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise Unavailable("no_certificate", what=FILE) from error
     if len(content) > LARGEST or not isinstance(power, dict) or not isinstance(power.get("number"), str):
         raise Unavailable("no_certificate", what=FILE)
+    if not _in_force(power, clock.now().astimezone(ZONE).date()):
+        raise Unavailable("no_certificate", what=FILE)
     return power
+
+
+def _in_force(power: dict[str, Any], day: date) -> bool:
+    """A day that cannot be read does not count as one that has come, or not passed."""
+    try:
+        first, last = (
+            date.fromisoformat(power[name][:10]) if name in power else day
+            for name in ("valid_from", "valid_until")
+        )
+    except (ValueError, TypeError):
+        return False
+    return first <= day <= last
 
 
 def expected_sealer(organisation: Organisation, power: dict[str, Any]) -> ExpectedSigner:

@@ -169,7 +169,14 @@ def _target(url: str) -> tuple[str, int] | None:
     return parts.hostname.casefold(), port
 
 
+# Addresses that are an IPv4 one inside: a gateway (NAT64, 6to4, Teredo) leads back into our own network by them.
+WRAPPED = tuple(
+    map(ipaddress.ip_network, ("64:ff9b::/96", "64:ff9b:1::/48", "2002::/16", "2001::/32", "::/96"))
+)
+
+
 def _is_public(address: str) -> bool:
     found = ipaddress.ip_address(address.partition("%")[0])
-    mapped = getattr(found, "ipv4_mapped", None)
-    return (mapped or found).is_global and not (mapped or found).is_multicast
+    mapped = getattr(found, "ipv4_mapped", None) or found
+    wrapped = any(mapped in network for network in WRAPPED if network.version == mapped.version)
+    return mapped.is_global and not mapped.is_multicast and not wrapped

@@ -56,12 +56,19 @@ def seal_key_of(folder: Path, uri: str | None = None) -> SealKey:
 def _key(folder: Path, uri: str | None) -> SigningKey:
     named = folder / "seal.uri"
     if named.exists():
-        return _in_token(named.read_text(encoding="utf-8").strip())
+        return _in_token(_address(named))
     if (folder / "seal.key").exists():
         return load_key(folder / "seal.key")
     if uri:
         return _in_token(uri)
     raise RequestRefused("SEAL_MISSING")
+
+
+def _address(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise RequestRefused("KEY_UNREADABLE") from error
 
 
 def _in_token(uri: str) -> SigningKey:

@@ -488,7 +488,24 @@ def test_an_address_nobody_here_named_is_not_asked(address: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "address", ["127.0.0.1", "10.1.2.3", "::1", "fd00::1", "169.254.1.1", "::ffff:10.0.0.1"]
+    "address",
+    [
+        "127.0.0.1",
+        "10.1.2.3",
+        "100.64.0.1",
+        "0.0.0.0",
+        "224.0.0.1",
+        "::1",
+        "fd00::1",
+        "fe80::1%eth0",
+        "169.254.1.1",
+        "::ffff:10.0.0.1",
+        "::10.0.0.1",
+        "64:ff9b::10.0.0.1",
+        "64:ff9b::a9fe:a9fe",
+        "2002:7f00:1::",
+        "2001:0:a00:1::",
+    ],
 )
 def test_a_named_host_that_resolves_into_our_own_network_is_not_asked(
     monkeypatch: pytest.MonkeyPatch, address: str
