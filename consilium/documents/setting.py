@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -26,6 +27,10 @@ log = logging.getLogger(__name__)
 
 TEMPLATES = Path(__file__).with_name("templates")
 FONT = "DejaVu Sans"
+# Besides Latin, Greek, Cyrillic, punctuation, arrows and mathematics its letters differ between releases.
+UNSURE = re.compile(
+    "[^ -~\u00a0-\u024f\u0300-\u034f\u0391-\u03a1\u03a3-\u0525\u200b-\u205e\u20bd\u2116\u2122\u2190-\u22ff\u2500-\u25ff]"
+)
 # Two thousand lines of a register take two seconds.
 LONGEST_SECONDS = 120.0
 NO_FONT = 3
@@ -34,21 +39,19 @@ NO_FONT = 3
 def pdf_of(template: str, data: Mapping[str, Any], made_at: datetime | None = None) -> bytes:
     """PDF/A-1a of one of our templates; without a moment it is dated by the clock.
 
-    A letter that no font of this machine has leaves an empty box, which PDF/A-1a forbids and 1b does not.
-    Raises Unavailable("pdf_unavailable") where the font is not installed.
+    PDF/A has no empty boxes for letters that no font of this machine has: where there is one, everything our own
+    font may not have becomes U+FFFD. Raises Unavailable("pdf_unavailable") where that font is not installed.
     """
-    # A compiler of one's own: it may not be shared between threads, the fonts may.
-    compiler = _typst().Compiler(
-        TEMPLATES / template,
-        root=TEMPLATES,
-        font_paths=_fonts(),
-        sys_inputs={"data": json.dumps(data, ensure_ascii=False)},
-    )
+    words = json.dumps(data, ensure_ascii=False)
     try:
-        return _compiled(compiler, "a-1a", made_at)
+        return _set(template, words, made_at)
     except _typst().TypstError as error:
-        log.warning("pdf.letters_missing", extra={"template": template, "cause": error.message[:200]})
-        return _compiled(compiler, "a-1b", made_at)
+        log.warning("pdf.letters_missing", extra={"template": template, "cause": error.message[:80]})
+    try:
+        return _set(template, UNSURE.sub("\N{REPLACEMENT CHARACTER}", words), made_at)
+    except _typst().TypstError as error:
+        log.exception("pdf.not_set", extra={"template": template})
+        raise Unavailable("pdf_unavailable") from error
 
 
 def apart(template: str, data: Mapping[str, Any]) -> bytes:
@@ -64,8 +67,12 @@ def apart(template: str, data: Mapping[str, Any]) -> bytes:
     return done.stdout
 
 
-def _compiled(compiler: Any, standard: str, made_at: datetime | None) -> bytes:
-    made: bytes = compiler.compile(format="pdf", pdf_standards=[standard], timestamp=made_at)
+def _set(template: str, words: str, made_at: datetime | None) -> bytes:
+    # A compiler of one's own: it may not be shared between threads, the fonts may.
+    compiler = _typst().Compiler(
+        TEMPLATES / template, root=TEMPLATES, font_paths=_fonts(), sys_inputs={"data": words}
+    )
+    made: bytes = compiler.compile(format="pdf", pdf_standards=["a-1a"], timestamp=made_at)
     return made
 
 

@@ -7,9 +7,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from consilium.documents import cda
+from consilium.documents import cda, setting
 from consilium.documents.pdf import Sheet, Stamp, render_pdf
-from consilium.documents.register import to_pdf
 from consilium.errors import Invalid
 from tests.consilium.documents import protocols
 
@@ -111,13 +110,15 @@ def test_an_annulled_document_says_so_before_its_first_word(tmp_path):
     assert text.index("Документ аннулирован") < text.index("Версия")
 
 
-def test_letters_that_no_font_has_leave_a_gap_and_not_no_copy(tmp_path):
-    """U+E000 is nobody's letter; PDF/A-1a forbids what cannot be shown, so the file is a 1b."""
-    pdf = to_pdf("Журнал", "НМИЦ", ["Вопрос"], [["До \ue000 после"]])
-    assert re.search(r"conformance[=>]\W*B\W", asked(tmp_path, "pdfinfo", pdf, "-meta"))
-    text = asked(tmp_path, "pdftotext", pdf, "-")
-    assert "До" in text
-    assert "после" in text
+def test_letters_that_no_font_has_are_marked_and_cost_no_copy(tmp_path):
+    """U+E000 is nobody's letter; PDF/A forbids what cannot be shown."""
+    pdf = setting.pdf_of(
+        "register.typ",
+        {"title": "Журнал", "subtitle": "до \ue000 5 ≥ 4 ₽", "head": ["а"], "widths": [9], "rows": [["б"]]},
+    )
+    assert "до \ufffd 5 ≥ 4 ₽" in asked(tmp_path, "pdftotext", pdf, "-")
+    declared = asked(tmp_path, "pdfinfo", pdf, "-meta")
+    assert re.search(r"conformance[=>]\W*A\W", declared)
 
 
 def test_a_word_without_an_end_stays_on_the_page(tmp_path):
