@@ -1,7 +1,7 @@
 """Acts of annulment (SG-15): a sealed package cannot know that it was annulled later; the act's own package says so.
 
 An act takes effect with its seal: a document is out of force from the time stamped over the act's package, if that
-package holds by itself and the same organisation sealed both. Nobody else's act, and none that is broken, undoes
+package holds by itself and the same organisation (or one representative of it) sealed both. Nobody else's act, and none that is broken, undoes
 a document; but each one that was shown is told of. The act's XML is `documents/annulment.py`, read here from bytes of anybody.
 """
 
@@ -111,7 +111,7 @@ def _verdict(report: PackageReport, name: str, other: PackageReport, moment: dat
     annuls = other.annuls
     if annuls is None or annuls.sha256 != report.document_sha256:
         return plain(name, "act", "ACT_OTHER")
-    if not report.organisation or other.organisation != report.organisation:
+    if not report.sealer or other.sealer != report.sealer:
         raise PackageRefused("ACT_ORGANISATION")
     code = "ANNULLED" if other.sealed_at <= moment else "ACT_LATER"
     return plain(name, "act", code, number=annuls.number, since=other.sealed_at)

@@ -37,7 +37,7 @@ TOLD_EVERY = 1.0
 class Entry:
     """One package's line of the state: what was judged, and how it ended; moments in ISO 8601 or empty.
 
-    ``document`` is the SHA-256 of what was signed, ``organisation`` the ОГРН of the seal; ``annuls`` what an act annuls
+    ``document`` is the SHA-256 of what was signed, ``sealer`` a digest of whose seal it bears; ``annuls`` what an act annuls
     (SHA-256 of a document), with the act's ``number`` and ``since`` when it is in force.
     """
 
@@ -48,7 +48,7 @@ class Entry:
     codes: str
     good_until: str
     document: str
-    organisation: str
+    sealer: str
     annuls: str
     number: str
     since: str
@@ -172,7 +172,7 @@ def _entry(name: str, content: bytes, digest: str, report: PackageReport) -> Ent
         codes=", ".join(codes),
         good_until=until,
         document=report.document_sha256,
-        organisation=report.organisation,
+        sealer=report.sealer,
         annuls=report.annuls.sha256 if report.annuls else "",
         number=report.annuls.number if report.annuls else "",
         since=report.sealed_at.isoformat() if report.annuls and report.sealed_at else "",
@@ -188,18 +188,18 @@ class _Annulments:
 
     def note(self, entry: Entry) -> None:
         """Only what holds annuls or is annulled; the seal says whose it is."""
-        if not entry.held or not entry.organisation:
+        if not entry.held or not entry.sealer:
             return
         if entry.annuls and entry.since:
             self._acts.append(entry)
         else:
-            self._documents.setdefault((entry.document, entry.organisation), []).append(entry.name)
+            self._documents.setdefault((entry.document, entry.sealer), []).append(entry.name)
 
     def found(self) -> tuple[Annulment, ...]:
         """In the order of packages; the earliest act of each."""
         first: dict[str, Annulment] = {}
         for act in sorted(self._acts, key=lambda one: one.since):
-            for name in self._documents.get((act.annuls, act.organisation), ()):
+            for name in self._documents.get((act.annuls, act.sealer), ()):
                 first.setdefault(name, Annulment(name, act.name, act.number, act.since))
         return tuple(first[name] for name in sorted(first))
 

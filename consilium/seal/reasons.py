@@ -373,8 +373,8 @@ REASONS: dict[str, tuple[str, str]] = {
         "This package does not hold ({codes}), so it annuls nothing.",
     ),
     "ACT_ORGANISATION": (
-        "Акт скреплён не той организацией, что документ, поэтому ничего не аннулирует.",
-        "The act is sealed by another organisation than the document, so it annuls nothing.",
+        "Акт скреплён не той организацией (или не тем её представителем), что документ, поэтому ничего не аннулирует.",
+        "The act is sealed by another organisation, or another representative, than the document: it annuls nothing.",
     ),
     # Timestamps over the whole package
     "TIME_UNPROVEN": (

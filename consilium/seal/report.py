@@ -137,8 +137,15 @@ def _judged(
         good_until=chain.good_until,
         history=history,
         organisation=seal.signer.ogrn if seal else "",
+        sealer=_sealer(seal) if seal else "",
         annuls=annuls_of(members["document.xml"]),
     )
+
+
+def _sealer(seal: VerifiedSignature) -> str:
+    """By the number its certificate gives: that of a power of attorney is anybody's to write."""
+    who = f"ogrn {seal.signer.ogrn}" if seal.signer.ogrn else f"snils {seal.signer.snils}"
+    return hashlib.sha256(who.encode()).hexdigest()
 
 
 def _policy(members: Mapping[str, bytes], asked: Policy | None) -> tuple[Policy, str]:

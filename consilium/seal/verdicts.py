@@ -55,7 +55,7 @@ class PackageReport:
     ``renewals`` how many archive timestamps prolong it, ``good_until`` when the newest one's authority ends: all
     empty in the first layout, which has no trusted time. ``policy_named`` is what the package says it was judged by
     when it was sealed; ``policy_id`` judged it now. ``history`` is its journal, recomputed; ``organisation`` the ОГРН of
-    the seal; ``annuls`` what the document annuls if it is an act. ``annulled`` and ``annulled_at`` are the act, of those
+    the seal, ``sealer`` a digest of whoever certifiably sealed it: the organisation, or its representative; ``annuls`` what the document annuls if it is an act. ``annulled`` and ``annulled_at`` are the act, of those
     shown, that undoes this document: then all checks may have held, and the document is still out of force.
     """
 
@@ -71,6 +71,7 @@ class PackageReport:
     policy_named: str = ""
     history: History | None = field(default=None, repr=False, compare=False)
     organisation: str = ""
+    sealer: str = ""
     annuls: Annuls | None = None
     annulled: Annuls | None = None
     annulled_at: datetime | None = None

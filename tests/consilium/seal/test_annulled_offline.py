@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 
 from consilium.documents.annulment import ActSigner, Annulled, Annulment, render_annulment
-from consilium.seal import OrganisationSubject, PackageContents, write_package
+from consilium.seal import RU_UKEP, OrganisationSubject, PackageContents, write_package
 from consilium.seal.__main__ import main
 from consilium.seal.acts import Judge, beside, with_acts
 from consilium.seal.inventory import check_folder
 from consilium.seal.package import PersonalSignature, signed_files
 from consilium.seal.timestamp import covered_by
-from consilium.seal.verdicts import PackageReport, report_json, report_lines
+from consilium.seal.verdicts import PackageReport, report_json, report_lines, signatures_json
 from tests.consilium.seal import chains
 from tests.consilium.seal.conftest import AT, DOCUMENT, Signer, World
 from tests.consilium.seal.eras import Era, roots, stamped
@@ -169,6 +169,32 @@ def test_another_organisations_act_annuls_nothing(shelf: Shelf) -> None:
     document = act_on(DOCUMENT, shelf.world.chair.expected.snils)
     report = shelf.judged(shelf.put("foreign.asice", document, seal=stranger))
     assert (report.annulled, report.held, code_of(report)) == (None, False, "ACT_ORGANISATION")
+
+
+@pytest.mark.needs_gost
+def test_a_representative_annuls_what_he_sealed_and_nothing_another_one_did(
+    gost_world: World, era: Era, tmp_path: Path
+) -> None:
+    """By the certificate's СНИЛС: the power of attorney beside it is anybody's to write."""
+    head, other = (
+        gost_world.doctor(surname, snils)
+        for surname, snils in (("Главнова", "55667788990"), ("Громов", "33445566778"))
+    )
+    document = act_on(DOCUMENT, gost_world.chair.expected.snils)
+
+    def sealed(signer: Signer) -> dict[str, bytes]:
+        power = {"number": "3f1d7c2e", "person": {"snils": signer.expected.snils}}
+        ground = json.dumps({"power_of_attorney": power}).encode()
+        return {"signatures.json": signatures_json({}, {}, RU_UKEP), "seal.json": ground}
+
+    by_power = Shelf(replace(gost_world, organisation=head), era, tmp_path)
+    write_package(by_power.protocol, replace(stamped(by_power.world, era), reports=sealed(head)))
+    assert by_power.judge.report(by_power.protocol).held
+    his = by_power.put("his.asice", document, reports=sealed(head))
+    anothers = by_power.put("anothers.asice", document, seal=other, reports=sealed(other))
+    assert by_power.judged(anothers).annulled is None
+    assert code_of(by_power.judged(anothers)) == "ACT_ORGANISATION"
+    assert by_power.judged(his).annulled is not None
 
 
 def test_an_act_signed_by_somebody_it_does_not_name_annuls_nothing(shelf: Shelf) -> None:
