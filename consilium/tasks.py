@@ -17,6 +17,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import shutil
 import signal
 import sys
 import threading
@@ -24,6 +25,7 @@ import time
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 from celery import Celery
@@ -290,9 +292,28 @@ def sweep(parts: Parts, payload: dict[str, Any]) -> None:
 
 
 def _sweep_files(parts: Parts, before: float) -> None:
-    """Uploads that broke off a day ago. Whole files stay, even when no case refers to them any more."""
+    """Uploads that broke off a day ago. Whole files stay, even when no case refers to them any more.
+
+    And what a killed worker was writing then: a package or an export that has no name yet holds a patient as well.
+    """
+    # Sealing is loaded by whoever seals.
+    from consilium.packing import packages
+
     for part in parts.files.abandoned(before):
         part.unlink(missing_ok=True)
+    exports = parts.settings.export_dir
+    # The packages' folder is ours alone; into the other one whoever collects may write as well.
+    for folder, hidden in ((packages(parts), ".*"), (exports, ".*.draft"), (exports / "index", ".*.draft")):
+        for draft in folder.glob(hidden):
+            if draft.lstat().st_mtime < before:
+                _remove(draft)
+
+
+def _remove(draft: Path) -> None:
+    if draft.is_dir() and not draft.is_symlink():
+        shutil.rmtree(draft, ignore_errors=True)
+    else:
+        draft.unlink(missing_ok=True)
 
 
 def _cause(error: Exception) -> str:

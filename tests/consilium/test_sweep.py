@@ -4,6 +4,7 @@ import os
 from datetime import timedelta
 
 from consilium import bootstrap, clock, tasks
+from consilium.packing import packages
 
 
 def test_an_upload_that_broke_off_a_day_ago_is_cleared_and_everything_else_stays(settings):
@@ -24,5 +25,38 @@ def test_an_upload_that_broke_off_a_day_ago_is_cleared_and_everything_else_stays
         assert parts.files.read(stored.digest) == b"kept although nobody refers to it"
         fresh.abort()
         old.abort()
+    finally:
+        parts.close()
+
+
+def test_what_a_killed_worker_was_writing_is_cleared_after_a_day_and_no_link_is_followed(settings, tmp_path):
+    parts = bootstrap.build(settings)
+    try:
+        exports, elsewhere = parts.settings.export_dir, tmp_path / "elsewhere"
+        (exports / "index").mkdir(parents=True)
+        elsewhere.mkdir()
+        (elsewhere / "precious").write_bytes(b"of somebody else")
+        sealed = packages(parts) / "11111111-1111-4111-8111-111111111111-0123456789abcdef.asice"
+        half, line, link = (
+            packages(parts) / ".aa.draft",
+            exports / "index" / ".bb.draft",
+            exports / ".dd.draft",
+        )
+        temporary = packages(parts) / f".{sealed.name}.k2j3h4"
+        for file in (sealed, half, line, temporary):
+            file.write_bytes(b"a patient")
+        (exports / ".cc.draft").mkdir()
+        (exports / ".cc.draft" / "document.xml").write_bytes(b"a patient")
+        link.symlink_to(elsewhere, target_is_directory=True)
+        fresh = packages(parts) / ".ee.draft"
+        fresh.write_bytes(b"being written")
+        long_ago = (clock.now() - timedelta(days=2)).timestamp()
+        for path in (sealed, half, line, link, temporary, exports / ".cc.draft"):
+            os.utime(path, (long_ago, long_ago), follow_symlinks=False)
+        tasks.sweep(parts, {})
+        assert {one.name for one in packages(parts).iterdir()} == {sealed.name, ".ee.draft"}
+        assert {one.name for one in exports.iterdir()} == {"index"}
+        assert list((exports / "index").iterdir()) == []
+        assert (elsewhere / "precious").read_bytes() == b"of somebody else"
     finally:
         parts.close()
