@@ -1,5 +1,5 @@
 // "Итоги консилиума": diagnoses, recommendations, services, complaints; entered by chair and secretary, read by all.
-import { useEffect, useId } from "preact/hooks";
+import { useEffect } from "preact/hooks";
 import { day, t } from "../live/words";
 import { AdviceRow, DiagnosisRow, ServiceRow } from "./outcome-rows";
 import { EMPTY, isEmpty, MAIN, NOTHING, PARTS, type Advice, type Diagnosis, type Outcome, type Part, type Particulars, type Service, type Shown } from "./outcome";
@@ -19,19 +19,19 @@ export const unsaved = (): string => t("client.outcome.unsaved");
 
 interface Props {
   outcome: Outcome;
+  heading?: "h2" | "h3";
   /** Called once what was typed is on the server. */
   onSaved?: () => void;
 }
 
-export function OutcomeCard({ outcome, onSaved }: Props) {
-  const title = useId();
+export function OutcomeCard({ outcome, heading: Heading = "h3", onSaved }: Props) {
   const shown = outcome.shown.value;
   const state = outcome.state.value;
   return (
-    <section class="outcome" aria-labelledby={title} data-testid="outcome" data-state={state}>
+    <section class="outcome" aria-labelledby="outcome-title" data-testid="outcome" data-state={state}>
       <header>
-        <h3 id={title}>{t("client.outcome.title")}</h3>
-        <span class={`badge ${TONES[state]}`} role="status">{t(`client.outcome.state.${state}`)}</span>
+        <Heading id="outcome-title">{t("client.outcome.title")}</Heading>
+        <span class={`badge ${TONES[state]}`} role="status" id="outcome-state">{t(`client.outcome.state.${state}`)}</span>
       </header>
       {shown && (shown.may_edit ? <Form outcome={outcome} shown={shown} onSaved={onSaved} /> : <Summary shown={shown} />)}
     </section>
@@ -66,7 +66,7 @@ function Form({ outcome, shown, onSaved }: { outcome: Outcome; shown: Shown; onS
       {outcome.torn.value.length > 0 && <Torn outcome={outcome} />}
       {fault && <p class="error" role="alert">{fault.message || t("client.outcome.state.refused")} <code>{fault.code}</code></p>}
       <div class="actions">
-        <button type="submit" class="primary" aria-busy={busy || undefined} data-testid="outcome-save" disabled={outcome.state.value === "saved" || outcome.state.value === "empty" || outcome.state.value === "conflict"}>{t("client.outcome.save")}</button>
+        <button type="submit" class="primary" aria-busy={busy || undefined} data-testid="outcome-save" aria-describedby="outcome-state" disabled={outcome.state.value === "saved" || outcome.state.value === "empty" || outcome.state.value === "conflict"}>{t("client.outcome.save")}</button>
         {outcome.state.value !== "saved" && outcome.state.value !== "empty" && !busy && <button type="button" onClick={() => outcome.drop()}>{t("client.outcome.drop")}</button>}
       </div>
     </form>

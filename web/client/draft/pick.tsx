@@ -1,6 +1,6 @@
 // A field that suggests rows of a national dictionary (AD-03): the ARIA combobox with a list, for what Preact draws.
 // Where the dictionary is not installed it offers `options`, and stays the text field it is.
-import { useId, useRef, useState } from "preact/hooks";
+import { useRef, useState } from "preact/hooks";
 import { t } from "../live/words";
 import type { Choice } from "./outcome";
 
@@ -28,7 +28,7 @@ const QUIET = 150;
 const MOST = 12;
 
 export function Pick({ id, label, hint, dictionary, value, code = "", options = [], invalid = false, max = 1_000, onType, onPick }: Props) {
-  const list = useId();
+  const list = `${id}-list`; // not useId: two roots on one page count alike
   const [rows, setRows] = useState<readonly Choice[]>([]);
   const [at, setAt] = useState(-1);
   const asked = useRef(0);

@@ -25,7 +25,7 @@ if (place?.dataset.protocol) {
 
 if (entry?.dataset.protocol) {
   const outcome = outcomeOf(entry.dataset.protocol);
-  render(<OutcomeCard outcome={outcome} onSaved={() => checking?.soon()} />, entry);
+  render(<OutcomeCard outcome={outcome} heading="h2" onSaved={() => checking?.soon()} />, entry);
   void outcome.open();
   const digest = document.getElementById("outcome-digest");
   if (digest) watched(digest, () => void outcome.open().then(() => checking?.soon()));
