@@ -98,7 +98,7 @@ def _listed(t: Texts, told: dict[str, Any]) -> list[str]:
     """`Не хватает: …` of a protocol, and the findings that keep a document from being signed."""
     missing = [t(f"room.missing.{one['code']}") for one in told.get("missing", [])]
     found = [str(one.get(t.language, "")) for one in told.get("findings", [])][:MOST]
-    return ([f"{'; '.join(missing)}."] if missing else []) + found
+    return ([t("error.missing", items="; ".join(missing))] if missing else []) + found
 
 
 def wants_json(request: web.Request) -> bool:

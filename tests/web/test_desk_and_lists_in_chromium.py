@@ -137,6 +137,11 @@ async def test_a_wrong_file_and_a_lost_network_say_what_to_do(desk: Desk, tmp_pa
     await page.click("[data-sign]:not([disabled])")
     await expect(page.locator("#document [data-error]")).to_contain_text("Нет связи с сервером")
     await page.context.set_offline(False)
+    session = await page.context.cookies()
+    await page.context.clear_cookies()
+    await page.click("[data-sign]:not([disabled])")
+    await expect(page.locator("#document [data-error]")).to_contain_text("Сеанс закончился")
+    await page.context.add_cookies(session)  # type: ignore[arg-type]  # what it gave itself
     wrong = tmp_path / "letter.pdf"
     wrong.write_bytes(b"%PDF-1.4")
     await page.check("[data-means][value=file]")
@@ -153,3 +158,19 @@ async def test_the_papers_of_a_day_are_told_apart_by_the_patient(desk: Desk) -> 
     await page.goto(f"{desk.url}/signing")
     for surname in ("Первов И. П.", "Второва И. П."):
         await expect(page.locator("#papers")).to_contain_text(surname)
+
+
+async def test_going_back_picks_no_paper_that_was_not_picked(desk: Desk) -> None:
+    """A browser puts ticks back by their place in the list, and the list is another one by then."""
+    _, second, _ = (desk.world.frozen("deputy", "secretary", "member1") for _ in range(3))
+    page = await desk.visit("member1")
+    await keyed(page, f"{desk.url}/signing?protocol={second.id}")
+    await expect(page.locator(f"[data-paper='{second.id}'] [data-pick]")).to_be_checked()
+    await page.click("[data-sign]:not([disabled])")
+    await page.wait_for_url("**/signing?done=1")
+    await page.wait_for_selector("[data-compared].good")
+    await page.go_back()
+    await page.wait_for_selector("#means [data-badge].good")
+    picked = page.locator("[data-paper]:has([data-pick]:checked)")
+    await expect(picked).to_have_count(1)
+    await expect(picked.locator("[data-opened]")).to_have_text("открыт вами")

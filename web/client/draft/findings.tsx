@@ -20,7 +20,7 @@ export function Findings({ checking, beside = false }: Props) {
   return (
     <section class="findings" aria-labelledby={title} data-testid="findings" data-state={checking.state.value} data-errors={errors}>
       <header>
-        <h3 id={title}>{t("client.findings.title")}</h3>
+        <h2 id={title}>{t("client.findings.title")}</h2>
         {found?.checked && <span class={`badge ${tone}`}>{errors || t(partly ? "client.findings.partly" : "client.findings.holds")}</span>}
         {checking.state.value !== "checked" && <span class="small quiet" aria-hidden="true">{t(`client.findings.${checking.state.value}`)}</span>}
       </header>

@@ -1,5 +1,5 @@
 // One act of signing: ask for the time to state, check the bytes anew, sign one's own dissents, then the paper.
-import { Refused } from "../../live/wire";
+import { Refused, type Ack } from "../../live/wire";
 import { fromBase64, toBase64 } from "../../signing/base64";
 import { sha256Hex } from "../../signing/digest";
 import type { Means, Provider } from "../../signing/provider";
@@ -35,7 +35,10 @@ export async function fetched(paper: Paper): Promise<{ bytes: Uint8Array; digest
   const answer = await fetch(`/api/protocol.document/${paper.id}`, { credentials: "same-origin" }).catch(() => {
     throw new Refused({ code: "offline", message: "" });
   });
-  if (!answer.ok) throw new Refused({ code: answer.status === 401 ? "not_signed_in" : "internal", message: "" });
+  if (!answer.ok) {
+    const body = (await answer.json().catch(() => null)) as Extract<Ack, { ok: false }> | null;
+    throw new Refused(body?.error ?? { code: "internal", message: "" });
+  }
   const bytes = new Uint8Array(await answer.arrayBuffer());
   return { bytes, digest: await sha256Hex(bytes) };
 }
