@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from consilium.seal.__main__ import main
+from consilium.seal.__main__ import ARGUMENTS, main
 from tests.consilium.seal.conftest import AT
 from tests.consilium.seal.eras import TWENTY, YEAR, Ages
 
@@ -121,3 +121,14 @@ def test_the_operators_command_says_the_same(
     assert consilium(["verify", str(package), "--at", at, "--roots", str(trusted)]) == 0
     assert "Все проверки пройдены." in capsys.readouterr().out
     assert consilium(["verify", str(package), "--at", "2070-01-01", "--roots", str(trusted)]) == 1
+
+
+def test_both_commands_take_the_same_options(capsys: pytest.CaptureFixture[str]) -> None:
+    """The operator's command lists them itself, so that it starts without reading the verifier."""
+    from consilium.cli import main as consilium
+
+    for command in (lambda: main(["--help"]), lambda: consilium(["verify", "--help"])):
+        with pytest.raises(SystemExit):
+            command()
+        shown = capsys.readouterr().out
+        assert {name for name in ARGUMENTS if name not in shown and name != "package"} == set()
