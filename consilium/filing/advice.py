@@ -268,6 +268,13 @@ OURS: dict[str, Advice] = {
         "Ответ реестра не удалось разобрать. Администратор проверяет адрес реестра и версию его интерфейса.",
         "The registry's answer could not be understood. The administrator checks its address and interface version.",
     ),
+    "registry_number_taken": Advice(
+        Remedy.ADMINISTRATOR,
+        "Реестр назвал номер, который уже дал другому документу. Администратор выясняет это у оператора реестра и "
+        "отправляет снова.",
+        "The registry named a number that it gave to another document before. The administrator clears that up with its "
+        "operator and sends again.",
+    ),
     "registry_access_denied": _ACCESS,
     "registry_not_set": Advice(
         Remedy.ADMINISTRATOR,

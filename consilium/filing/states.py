@@ -38,6 +38,7 @@ NOT_SET = "registry_not_set"
 KNOWN_THERE = "NOT_UNIQUE_PROVIDED_ID"
 """What a registry without idempotency keys says to a document that came through before: it is asked, not told."""
 KNOWN_LIMIT = 10
+TOLD_KEPT = 20
 
 
 class Status(StrEnum):
@@ -53,8 +54,8 @@ class Status(StrEnum):
 class FilingState:
     """Where one document version stands. `next_try` is when to act again; None when nothing is to be done.
 
-    `reason` is the code of the last failure; `answered` the last message id that got a final answer; `asked` counts
-    questions after a missing callback; `broken` answers that were no answers.
+    `reason` is the code of the last failure; `answered` the last message id that got a final answer, `told` those
+    before it; `asked` counts questions after a missing callback; `broken` answers that were no answers.
     """
 
     status: Status
@@ -65,6 +66,7 @@ class FilingState:
     broken: int = 0
     message_id: str = ""
     answered: str = ""
+    told: tuple[str, ...] = ()
     emdr_id: str = ""
     registered_at: datetime | None = None
     errors: tuple[RegistryError, ...] = ()
@@ -180,10 +182,16 @@ def answered(
             errors=(),
             reason="",
         )
-    stale = state.message_id not in {"", message_id} or message_id == state.answered
+    stale = state.message_id not in {"", message_id} or message_id in {state.answered, *state.told}
     if stale or state.status is Status.REJECTED:
         return state
-    return _rejected(replace(state, answered=message_id, message_id=""), answer.errors, at, jitter)
+    return _rejected(_answered(state, message_id), answer.errors, at, jitter)
+
+
+def _answered(state: FilingState, message_id: str) -> FilingState:
+    """That message has had its answer: the same one, told again weeks later, is not the next one's."""
+    told = (*state.told, state.answered) if state.answered else state.told
+    return replace(state, answered=message_id, told=told[-TOLD_KEPT:], message_id="")
 
 
 def _rejected(
@@ -224,7 +232,7 @@ def asked(
         return answered(state, found, state.message_id, at, jitter)
     if isinstance(found, Rejected):
         # Its word of now: it counts even when it is about a message that was answered before.
-        return _rejected(replace(state, answered=state.message_id, message_id=""), found.errors, at, jitter)
+        return _rejected(_answered(state, state.message_id), found.errors, at, jitter)
     if at - state.queued_at > LOST_AFTER:
         return _dead(state, "registry_silent")
     if state.reason == KNOWN_THERE:

@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import msgspec
+import sqlalchemy as sa
 
 from consilium import commands as c
 from consilium.errors import Conflict, Forbidden, Invalid, NotFound
@@ -42,10 +43,12 @@ from consilium.handlers.asker import Table, person_of, require_system
 from consilium.handlers.requests import record as record_case
 from consilium.model import Case, CaseStatus, FilingStatus, Paper, Protocol
 from consilium.rules import signing
+from consilium.store.tables import protocols
 
 if TYPE_CHECKING:
     from consilium.context import Context
 
+NUMBER_TAKEN = RegistryBroken("The registry gave one number to two documents.", "registry_number_taken")
 SHOWN: dict[Status, FilingStatus] = {
     Status.QUEUED: FilingStatus.QUEUED,
     Status.REGISTERING: FilingStatus.QUEUED,
@@ -114,7 +117,10 @@ def record_filing(context: Context, command: c.RecordFiling) -> dict[str, Any]:
     if not protocol.filing_state:
         raise Conflict("wrong_step", status=str(protocol.status))
     before = _state(protocol)
-    after = _next(before, command, context.at)
+    if _is_anothers(context, protocol, command.registry_number):
+        after = states.failed(before, NUMBER_TAKEN, context.at, command.jitter)
+    else:
+        after = _next(before, command, context.at)
     if after is not before:
         _keep(protocol, after)
         _record(context, protocol, _happened(before, after, command))
@@ -125,6 +131,14 @@ def record_filing(context: Context, command: c.RecordFiling) -> dict[str, Any]:
         "filing": str(protocol.filing),
         "next_try": after.next_try.isoformat() if after.next_try else None,
     }
+
+
+def _is_anothers(context: Context, protocol: Protocol, number: str) -> bool:
+    """A registry gives a number once; told the same of two documents, it has answered about neither."""
+    query = sa.select(protocols.c.id).where(
+        protocols.c.registry_number == number, protocols.c.id != protocol.id
+    )
+    return bool(number) and context.tx.connection.execute(query).first() is not None
 
 
 def _next(state: FilingState, command: c.RecordFiling, at: datetime) -> FilingState:

@@ -87,6 +87,22 @@ def test_the_same_rejection_twice_counts_once_even_when_it_is_retried() -> None:
     assert states.answered(once, rejected("RATE_LIMIT"), "m1", AT, 0.0) is once
 
 
+@pytest.mark.parametrize("registering", [False, True])
+def test_a_rejection_told_again_weeks_later_is_not_the_next_messages(registering: bool) -> None:
+    """Callbacks come twice and late (regulation 5.1): the first message's, when the third is about to be sent."""
+    state = waiting()
+    for message in ("m1", "m2"):
+        state = states.acknowledged(states.started(state, AT), Acknowledgement(message_id=message), AT)
+        state = states.answered(state, rejected("NO_SNILS"), message, AT, 0.0)
+        assert state.status is Status.REJECTED
+        state = states.send_again(state, AT)
+    if registering:
+        state = states.started(state, AT)
+    for message in ("m1", "m2"):
+        assert states.answered(state, rejected("NO_SNILS"), message, AT, 0.0) is state
+    assert states.answered(state, rejected("NO_SNILS"), "m3", AT, 0.0).status is Status.REJECTED
+
+
 def test_an_acknowledgement_that_comes_after_the_answer_changes_nothing() -> None:
     state = states.answered(states.started(states.queued(AT), AT), NUMBER, "m1", AT, 0.0)
     assert state.status is Status.REGISTERED
