@@ -18,6 +18,7 @@ from consilium.filing.compose import registry_kind
 from consilium.model import CaseStatus, FilingStatus, Paper, Protocol, ProtocolStatus
 from consilium.queries import referrals, register
 from consilium.queries.papers import referrals_of
+from consilium.rules import codes
 from consilium.rules import referrals as rules
 from consilium.seal.openssl import openssl_verify
 from consilium.seal.package import read_package
@@ -313,6 +314,41 @@ def test_a_real_requests_referral_holds_before_the_states_rules(tmp_path: Path, 
             assert (report.guide, report.xsd, report.errors) == ("185", True, ())
             assert report.rules_fired > 150
             assert "dictionaries" not in report.unchecked
+
+
+# What a request may be sent without, and a referral can be made without.
+BARE = {
+    "patronymic": "",
+    "record_number": "",
+    "place": "",
+    "region_code": "",
+    "region_name": "",
+    "postal_code": "",
+    "paper_kind": "",
+    "paper_kind_name": "",
+    "paper_series": "",
+    "paper_number": "",
+    "paper_issuer": "",
+    "paper_issuer_code": "",
+    "paper_issued_on": None,
+    "policy_kind": "",
+    "policy_kind_name": "",
+    "policy_number": "",
+    "policy_valid_from": None,
+    "card_code": "",
+    "card_opened_on": None,
+    "severity_code": "",
+}
+
+
+@pytest.mark.needs_semd
+def test_a_bare_request_and_any_payer_are_referred_within_the_states_rules(tmp_path: Path, semd_dir: Path):
+    with inhabited(replace(embedded(tmp_path), semd_dir=semd_dir)) as world:
+        payers = [BARE | {"payment_code": one} for one in ("", *codes.PAYMENTS)]
+        for asked in ({}, BARE, *payers, {"urgency_code": "3"}, {"goal_code": "10", "goal_text": "Иное"}):
+            paper = made(world, world.sent(**asked))
+            report = check(paper.document, world.parts.official(), world.parts.terms())
+            assert (report.errors, report.rules_fired > 150) == ((), True), asked
 
 
 @pytest.mark.needs_semd
