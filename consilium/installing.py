@@ -32,7 +32,6 @@ if TYPE_CHECKING:
 MAX_FILES = 5000
 MAX_TOTAL = 512 * 2**20
 _NUMBER = re.compile(r"[0-9]{1,4}")
-_LOCATION = re.compile(rb"schemaLocation\s*=\s*[\"']([^\"']*)[\"']")
 
 
 @dataclass(slots=True)
@@ -144,30 +143,42 @@ def _checked(path: Path, name: Path) -> bytes:
     if name.parts[0] == "guides":
         if not _NUMBER.fullmatch(Path(name.parts[1]).stem):
             raise ValueError("папка не названа кодом вида / not in a folder named by a kind's code")
-        _check_plain_xml(content)
-        _check_inclusions(name, content)
+        _check_inclusions(name, _plain_xml(content))
     return content
 
 
-def _check_plain_xml(content: bytes) -> None:
-    """XML of a one-byte encoding or UTF-8 that is what it says: no DOCTYPE, no entities, nothing to fetch."""
-    if b"<!DOCTYPE" in content or b"<!ENTITY" in content or content.startswith((b"\xff\xfe", b"\xfe\xff")):
-        raise ValueError("DOCTYPE, ENTITY или UTF-16 / or UTF-16")
+def _plain_xml(content: bytes) -> etree._Element:
+    """The root of XML that is what it says: no DOCTYPE, no entities, nothing to fetch."""
     parser = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False)
     try:
-        etree.fromstring(content, parser)
+        root = etree.fromstring(content, parser)
     except (etree.XMLSyntaxError, ValueError) as error:
         raise ValueError(str(error)[:200]) from error
+    if root.getroottree().docinfo.internalDTD is not None:
+        raise ValueError("DOCTYPE")
+    return root
 
 
-def _check_inclusions(name: Path, content: bytes) -> None:
-    """An included schema lies in the same guide's folder."""
+def _check_inclusions(name: Path, root: etree._Element) -> None:
+    """An included schema lies in the same guide's folder. Asked of what was parsed: bytes can spell it in other ways."""
     base = Path(*name.parts[:2])
-    for found in _LOCATION.findall(content):
-        location = found.decode("utf-8", "replace").replace("\\", "/")
-        aim = os.path.normpath(name.parent / location)
-        if ":" in location or location.startswith("/") or not Path(aim).is_relative_to(base):
+    for location in _locations(root):
+        aim = os.path.normpath(name.parent / location.replace("\\", "/"))
+        outside = any(one in location for one in ":%\0") or location.startswith(("/", "\\"))
+        if outside or not Path(aim).is_relative_to(base):
             raise ValueError(f"включает {location} / includes {location}")
+
+
+def _locations(root: etree._Element) -> Iterator[str]:
+    """Everything a schema may be read from (include, import, redefine, hints of an instance), wherever it stands."""
+    for element in root.iter(etree.Element):
+        for attribute, value in element.attrib.items():
+            if etree.QName(attribute).localname == "noNamespaceSchemaLocation":
+                yield str(value)
+            elif etree.QName(attribute).localname == "schemaLocation":
+                # An instance's hints are pairs of namespace and place, a schema's is one place.
+                pairs = str(attribute).startswith("{")
+                yield from str(value).split()[1::2] if pairs else [str(value)]
 
 
 def _judge(made: Path, outcome: Outcome) -> None:

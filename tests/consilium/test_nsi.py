@@ -241,6 +241,11 @@ def test_another_installation_takes_the_place_of_the_first_in_one_step(parts: Pa
         (RULES, SCHEMA.format("http://127.0.0.1:9/x.xsd")),
         (RULES, SCHEMA.format("/etc/passwd")),
         (RULES, SCHEMA.format("..\\8\\x.xsd")),
+        (RULES, SCHEMA.format("&#46;&#46;/8/x.xsd")),
+        (RULES, SCHEMA.format("%2e%2e/8/x.xsd")),
+        (RULES, SCHEMA.format("file&#58;///etc/passwd")),
+        (RULES, SCHEMA.format("&#104;ttp&#x3a;//127.0.0.1:9/x.xsd")),
+        ("<schema>&x;</schema>", ""),
     ],
 )
 def test_a_hostile_guide_is_left_out_and_told(parts: Parts, tmp_path: Path, rules: str, schema: str) -> None:
