@@ -29,9 +29,11 @@ from consilium.model import (
 from consilium.queries.shown import moment
 from consilium.rules.protocol import standing_dissents
 from consilium.store import Reader
-from consilium.store.tables import bodies, protocols
+from consilium.store.tables import bodies, cases, consilia, protocols
 
 READS = frozenset({"registrar", "coordinator", "admin"})
+TOGETHER = 500
+LEAF = 100
 DECIDED = frozenset({ResolutionStatus.ADOPTED, ResolutionStatus.REJECTED})
 
 
@@ -63,7 +65,9 @@ def may_read(person: Person) -> bool:
     return not READS.isdisjoint(person.duties)
 
 
-def register(reader: Reader, person: Person, keeper: UUID | None, year: int) -> dict[str, Any]:
+def register(
+    reader: Reader, person: Person, keeper: UUID | None, year: int, leaf: slice | None = None
+) -> dict[str, Any]:
     """{"keepers", "keeper", "years", "lines"}: the register of a body, or of the organisation itself, for a year.
 
     An unknown or foreign keeper shows the organisation's own.
@@ -75,7 +79,7 @@ def register(reader: Reader, person: Person, keeper: UUID | None, year: int) -> 
         "keeper": str(chosen),
         "name": known[chosen],
         "years": _years(reader, known),
-        "lines": lines(reader, chosen, year),
+        "lines": lines(reader, chosen, year, leaf),
     }
 
 
@@ -93,13 +97,41 @@ def _years(reader: Reader, known: dict[UUID, str]) -> list[int]:
     return sorted({int(year) for head, _, year in found if head.rpartition(":")[2] in mine}, reverse=True)
 
 
-def lines(reader: Reader, keeper: UUID, year: int) -> list[Line]:
-    """In the order of the numbers, papers of one sort after those of another."""
-    wanted = [f"{paper}:{keeper}:{year}" for paper in Paper]
-    found = reader.all(
-        Protocol, protocols.c.series.in_(wanted), order=(protocols.c.paper.desc(), protocols.c.number)
-    )
+def lines(reader: Reader, keeper: UUID, year: int, leaf: slice | None = None) -> list[Line]:
+    """In the order of the numbers, papers of one sort after those of another; `leaf` takes some of them."""
+    ids = _ids(reader, keeper, year)
+    where = protocols.c.id.in_(ids[leaf] if leaf else ids)
+    found = reader.all(Protocol, where, order=_ORDER)
+    _read_together(reader, found)
     return [line_of(reader, one) for one in found]
+
+
+_ORDER = (protocols.c.paper.desc(), protocols.c.number)
+
+
+def _ids(reader: Reader, keeper: UUID, year: int) -> list[UUID]:
+    series = [f"{paper}:{keeper}:{year}" for paper in Paper]
+    query = sa.select(protocols.c.id).where(protocols.c.series.in_(series)).order_by(*_ORDER)
+    return list(reader.connection.execute(query).scalars())
+
+
+def leaf_of(reader: Reader, person: Person, keeper: UUID | None, year: int, wanted: int) -> dict[str, Any]:
+    """`register` as it is read on a screen, a leaf at a time, with {"leaf", "leaves"}; the newest unless asked."""
+    chosen = keeper if keeper in keepers(reader, person.organisation_id) else person.organisation_id
+    leaves = max(1, -(-len(_ids(reader, chosen, year)) // LEAF))
+    leaf = min(wanted or leaves, leaves)
+    some = slice((leaf - 1) * LEAF, leaf * LEAF)
+    return {**register(reader, person, chosen, year, some), "leaf": leaf, "leaves": leaves}
+
+
+def _read_together(reader: Reader, found: list[Protocol]) -> None:
+    """What the lines speak of, into the reader's memory: some queries for all instead of some for each."""
+    meetings = sorted({one.consilium_id for one in found if one.consilium_id})
+    requests = sorted({one.case_id for one in found})
+    for at in range(0, len(meetings), TOGETHER):
+        reader.all(Consilium, consilia.c.id.in_(meetings[at : at + TOGETHER]))
+    for at in range(0, len(requests), TOGETHER):
+        reader.all(Case, cases.c.id.in_(requests[at : at + TOGETHER]))
 
 
 def line_of(reader: Reader, protocol: Protocol) -> Line:

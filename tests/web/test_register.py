@@ -9,6 +9,8 @@ import openpyxl
 import pytest
 
 from consilium import clock, demo
+from consilium.queries import register as queries
+from tests.people import World
 from tests.web.conftest import Visit
 from tests.web.stage import Stage
 
@@ -63,3 +65,21 @@ async def test_the_register_of_another_organisation_stays_closed(visit: Visit, s
     text = await outsider.text(f"/register?keeper={nmic}&year={YEAR}")
     assert "Образцов" not in text
     assert "Городская поликлиника № 7" in text
+
+
+async def test_a_long_year_is_read_leaf_by_leaf_the_newest_first_shown(
+    visit: Visit, stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A page of a year's five hundred protocols took seconds; the files hold all of them as before."""
+    monkeypatch.setattr(queries, "LEAF", 1)
+    world = World(stage.service)
+    for _ in range(2):
+        world.decided("deputy", "secretary")
+    registrar = await visit("nmic.admin")
+    newest, first = await registrar.text("/register"), await registrar.text("/register?leaf=1")
+    assert f"{YEAR}-00002" in newest
+    assert f"{YEAR}-00001" not in newest
+    assert f"{YEAR}-00001" in first
+    for odd in ("0", "-1", "9999999", "two", "2"):
+        assert f"{YEAR}-00002" in await registrar.text(f"/register?leaf={odd}")
+    assert len(lines(await (await registrar.get("/register/export.csv")).read())) == 3

@@ -36,8 +36,11 @@ FORMATS = {
 
 async def one(request: web.Request) -> web.StreamResponse:
     """The year's lines of one body."""
-    found, year = await _found(request)
-    t = texts_of(request)
+    if not queries.may_read(caller(request).person):
+        raise Forbidden("forbidden")
+    year, t = _year(request.query.get("year")), texts_of(request)
+    keeper, leaf = _keeper(request.query.get("keeper")), _leaf(request.query.get("leaf"))
+    found = await ask(request, queries.leaf_of, keeper, year, leaf)
     rows = [(dict(zip(COLUMNS, _told(t, line), strict=True)), line) for line in found["lines"]]
     return page(request, "pages/register.html", {**found, "year": year, "rows": rows})
 
@@ -77,6 +80,11 @@ def _year(wanted: str | None) -> int:
     if wanted and wanted.isascii() and wanted.isdecimal() and len(wanted) == 4:
         return int(wanted)
     return clock.now().astimezone(ZONE).year
+
+
+def _leaf(wanted: str | None) -> int:
+    """Its number, 0 where none was asked for."""
+    return int(wanted) if wanted and wanted.isascii() and wanted.isdecimal() and len(wanted) < 7 else 0
 
 
 def _keeper(wanted: str | None) -> UUID | None:
