@@ -110,7 +110,7 @@ def _part(part: Part) -> dict[str, Any]:
     head, *rows = ([*row, *[""] * (count - len(row))] for row in (part.head, *part.rows))
     widths = columns(head, rows)
     return {
-        "caption": part.caption,
+        "caption": fitting(part.caption),
         "text": fitting(part.text),
         "head": head,
         "widths": widths,
