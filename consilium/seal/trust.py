@@ -1,6 +1,8 @@
 """What the verifier believes: root certificates, intermediates, revocation lists and OCSP answers, as DER bytes."""
 
+import base64
 import os
+import re
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -15,6 +17,9 @@ from consilium.seal.names import names_in
 
 __all__ = ["TrustStore", "certificates_from", "crl_from", "files_of"]
 
+PEM = re.compile(
+    rb"-----BEGIN (?:X509 )?CERTIFICATE-----([A-Za-z0-9+/=\s]*)-----END (?:X509 )?CERTIFICATE-----"
+)
 SUFFIXES = frozenset({".crt", ".pem", ".crl"})
 Files = tuple[tuple[str, bytes], ...]
 # How many folders are remembered, and how long after a change a folder is read anew each time: two changes
@@ -101,15 +106,25 @@ def _loaded(files: Files) -> TrustStore:
 
 
 def certificates_from(content: bytes) -> Iterator[bytes]:
-    """Certificates of a PEM or DER file, as DER."""
+    """Certificates of a PEM or DER file, as DER. Raises SignatureRefused BAD_CERTIFICATE."""
     try:
-        if b"-----BEGIN" in content:
-            loaded = x509.load_pem_x509_certificates(content)
-        else:
-            loaded = [x509.load_der_x509_certificate(content)]
-    except (ValueError, x509.InvalidVersion) as error:
+        found = _armoured(content) if b"-----BEGIN" in content else [content]
+        for der in found:
+            # RFC 5280 4.1.2.2; looked at first, because `cryptography` merely warns of it.
+            if names_in(der).serial <= 0:
+                raise SignatureRefused("BAD_CERTIFICATE")
+            x509.load_der_x509_certificate(der)
+    except (ValueError, x509.InvalidVersion, SignatureRefused) as error:
         raise SignatureRefused("BAD_CERTIFICATE") from error
-    yield from (certificate.public_bytes(Encoding.DER) for certificate in loaded)
+    yield from found
+
+
+def _armoured(content: bytes) -> list[bytes]:
+    """Every certificate of a PEM file, whatever stands between. Raises ValueError where there is none."""
+    found = [base64.b64decode(b"".join(text.split()), validate=True) for text in PEM.findall(content)]
+    if not found:
+        raise ValueError("no certificate")
+    return found
 
 
 def crl_from(content: bytes) -> bytes:

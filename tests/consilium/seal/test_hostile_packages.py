@@ -126,6 +126,18 @@ def test_a_certificate_of_a_version_nobody_knows_is_a_refusal(world: World) -> N
     assert not verify_package(sealed_by_force(world, members)).held
 
 
+@pytest.mark.parametrize("serial", [b"\x02\x01\x00", b"\x02\x01\xff"])
+def test_a_certificate_without_a_positive_serial_number_is_a_refusal_by_its_name(
+    world: World, serial: bytes
+) -> None:
+    members = read_package(old_package(world))
+    tree = Tree.read(world.authority.root)
+    tree.children[0].children[1] = Tree.read(serial)
+    members["evidence/certs/02-ca.crt"] = pem("CERTIFICATE", tree.write())
+    report = verify_package(sealed_by_force(world, members))
+    assert [one.code for one in report.verdicts] == ["BAD_CERTIFICATE"]
+
+
 def test_a_list_of_a_version_nobody_knows_is_a_refusal(world: World) -> None:
     members = read_package(old_package(world))
     tree = Tree.read(world.authority.crl(AT))
