@@ -85,6 +85,8 @@ async def test_the_path_is_accessible_and_can_be_gone_by_keyboard(chromium_path,
         await decide_by_keyboard(path, member, item)
         await sign_by_keyboard(path, member)
         await path.open(member, f"/protocols/{path.play.protocol}")
+        registrar = await path.window("nmic.admin")
+        await path.open(registrar, "/register")
         assert not path.found, "\n".join(f"{where}: {what}" for where, what in path.found.items())
 
 
@@ -96,7 +98,10 @@ async def look_at_the_pages(path: Walk) -> None:
     for login, pages in (
         ("ivanova", ("/", "/requests?box=outgoing", "/requests/new", f"/requests/{request}")),
         ("coordinator", ("/requests?box=incoming", "/consilia", "/consilia/new", f"/journal/{request}")),
-        ("nmic.admin", ("/people", "/bodies", "/health.page", "/settings")),
+        (
+            "nmic.admin",
+            ("/people", "/bodies", "/health.page", "/settings", "/register", "/filings", "/exchange"),
+        ),
         ("member2", (f"/consilia/{consilium}", "/signing", "/nowhere")),
     ):
         window = await path.window(login)

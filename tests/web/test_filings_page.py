@@ -100,3 +100,14 @@ async def test_another_organisation_sees_nothing_of_it(visit: Visit, stage: Stag
 async def test_what_the_registry_does_not_take_has_no_filing(visit: Visit, stage: Stage) -> None:
     protocol = stage.frozen()
     assert (await (await visit("nmic.admin")).get(f"/filings/{protocol}")).status == 404
+
+
+async def test_the_page_of_state_leads_to_what_was_refused_and_names_the_rules_it_lacks(
+    visit: Visit, stage: Stage
+) -> None:
+    operator = await visit("nmic.admin")
+    assert 'href="/filings"' not in await operator.text("/health.page")
+    refused(stage, "VALIDATION_ERROR")
+    text = await operator.text("/health.page")
+    assert 'href="/filings"' in text
+    assert "consilium semd install" in text

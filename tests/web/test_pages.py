@@ -49,6 +49,9 @@ def addresses(stage: Stage) -> dict[str, str]:
         "/bodies": "nmic.admin",
         "/people": "nmic.admin",
         "/health.page": "nmic.admin",
+        "/register": "nmic.admin",
+        "/filings": "nmic.admin",
+        "/exchange": "nmic.admin",
         "/settings": "chair",
     }
 

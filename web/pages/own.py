@@ -73,7 +73,11 @@ async def health(request: web.Request) -> web.StreamResponse:
     if not (who.has("operator") or who.has("admin")):
         raise Forbidden("forbidden")
     report = await looks.report(site(request))
-    return page(request, "pages/health.html", {"report": report, "looks": _told(texts_of(request), report)})
+    parts = site(request)
+    official = await parts.pool.call(parts.service.parts.installed.official)
+    guides = ", ".join(official.guides) if official else ""
+    values = {"report": report, "looks": _told(texts_of(request), report), "guides": guides}
+    return page(request, "pages/health.html", values)
 
 
 def _told(t: Texts, report: dict[str, Any]) -> list[tuple[str, bool, str]]:
