@@ -14,15 +14,17 @@ from consilium.documents.conformance import MAX_FINDINGS, Report, check
 from consilium.documents.editions import Edition, edition
 from consilium.documents.facts import ProtocolFacts
 from consilium.documents.finding import Finding, Severity, place
-from consilium.documents.finding_words import LACKS
+from consilium.documents.finding_words import LACKS, PLACES
 from consilium.documents.guides import Official
 from consilium.documents.required import missing_for_edition
 from consilium.documents.terms import Terms
-from consilium.documents.validate import Missing, missing_items
+from consilium.documents.text import mixed_words
+from consilium.documents.validate import Missing, missing_items, texts_of
 from consilium.documents.wording import local
 from consilium.errors import Invalid
 
 MARK = "…"
+SHOWN = 8  # words of one field
 
 
 def preview(facts: ProtocolFacts, files: Official | None, terms: Terms) -> Report:
@@ -33,11 +35,32 @@ def preview(facts: ProtocolFacts, files: Official | None, terms: Terms) -> Repor
     # word in time.
     judged = not row.inferred or (files is not None and files.guide_for(row.template) is not None)
     lacking += [_lack(one, "error" if judged else "warning") for one in missing_for_edition(facts, row)]
+    lacking += _doubtful(facts)
     try:
         report = check(cda.render(_marked(facts), terms), files, terms)
     except Invalid as refused:
         return _unread(row, files, [*lacking, *_refused(refused, lacking)])
     return replace(report, findings=_merged(lacking, report.findings))
+
+
+def _doubtful(facts: ProtocolFacts) -> list[Finding]:
+    """Words of two alphabets, field by field: "HЕR2" looks right, is found by no search and may be meant to mislead."""
+    found: dict[str, list[str]] = {}
+    for path, text in texts_of(facts):
+        if mixed := mixed_words(text):
+            found.setdefault(_field(path), []).extend(mixed)
+    return [_mixed(field, tuple(dict.fromkeys(words))[:SHOWN]) for field, words in found.items()]
+
+
+def _mixed(field: str, words: tuple[str, ...]) -> Finding:
+    listed, (ru, en) = ", ".join(f"«{one[:40]}»" for one in words), PLACES[field]
+    return Finding(
+        code="mixed_script",
+        field=field,
+        severity="warning",
+        ru=f"{ru}: в слове стоят и русские, и латинские буквы, проверьте: {listed}.",
+        en=f"{en}: Cyrillic and Latin letters in one word, please check: {listed}.",
+    )
 
 
 def _marked(facts: ProtocolFacts) -> ProtocolFacts:

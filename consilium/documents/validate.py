@@ -30,6 +30,7 @@ __all__ = [
     "mixed_words",
     "parse_xml",
     "require_complete",
+    "texts_of",
     "tidy_text",
 ]
 
@@ -101,6 +102,11 @@ def check_values(value: Any, path: str = "") -> None:
                 raise Invalid("invalid_field", field=where)
         if isinstance(leaf, datetime) and leaf.tzinfo is None:
             raise Invalid("invalid_field", field=where)
+
+
+def texts_of(value: Any) -> Iterator[tuple[str, str]]:
+    """Where each text of a dataclass stands (`sections.course`, `dissents[0].text`), and the text."""
+    return ((path, leaf) for path, leaf in _leaves(value, "") if isinstance(leaf, str) and leaf)
 
 
 def _leaves(value: Any, path: str) -> Iterator[tuple[str, Any]]:

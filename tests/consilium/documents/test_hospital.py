@@ -206,3 +206,15 @@ def test_what_no_guide_takes_is_told_for_every_kind_though_nothing_is_installed(
 def test_a_whole_document_of_every_kind_has_nothing_of_the_sort() -> None:
     for kind in ProtocolKind:
         assert check(cda.render(replace(whole(), kind=kind)), None).errors == ()
+
+
+def test_a_word_of_two_alphabets_is_pointed_out_where_it_stands() -> None:
+    made = whole()
+    sections = replace(made.sections, course="Получала Аvastin, HЕR2 отрицательный, Аvastin отменён")
+    opinion = replace(made.dissents[0], text="Против Сisplatin")
+    report = preview(replace(made, sections=sections, dissents=(opinion,)), None, BUILT_IN)
+    told = {one.field: one.ru for one in report.findings if one.code == "mixed_script"}
+    assert set(told) == {"course", "dissents"}
+    assert told["course"].endswith("проверьте: «Аvastin», «HЕR2».")
+    assert "«Сisplatin»" in told["dissents"]
+    assert [one for one in preview(made, None, BUILT_IN).findings if one.code == "mixed_script"] == []
