@@ -83,3 +83,13 @@ async def test_what_another_saved_meanwhile_is_shown_and_taken_over_knowingly(de
     await expect(chair.locator("#section-state [data-theirs]")).to_have_count(0)
     await secretary.reload()
     assert await secretary.input_value("#text-state") == "Слова председателя."
+
+
+async def test_a_finding_leads_into_the_field_it_means(desk: Desk) -> None:
+    page = await desk.visit("secretary")
+    await page.goto(await drafted(desk))
+    await page.fill("#text-course", "")
+    await page.click("#section-course [type=submit]")
+    link = page.locator("#findings [data-field=course] a")
+    await link.click()
+    await expect(page.locator("#text-course")).to_be_focused()

@@ -64,8 +64,9 @@ function Way({ one, beside }: { one: Finding; beside: boolean }) {
     const field = document.getElementById(here);
     if (!field) return;
     event.preventDefault();
+    const control = field.matches("form") ? field.querySelector<HTMLElement>("textarea") : field;
     field.scrollIntoView({ block: "center" });
-    field.focus();
+    control?.focus();
   };
   if (!one.href) return <span>{one.text}</span>;
   return (

@@ -32,6 +32,14 @@ export function Section({ draft, section, readOnly, missing }: Props) {
     return () => text.unobserve(observe);
   }, [draft, section]);
 
+  // Who came by a finding's link from the protocol's page is brought to the field it means, once.
+  useEffect(() => {
+    if (location.hash !== `#section-${section}`) return;
+    history.replaceState(null, "", location.pathname + location.search);
+    area.current?.scrollIntoView({ block: "center" });
+    area.current?.focus();
+  }, [section]);
+
   const typed = (): void => {
     const element = area.current;
     if (!element || readOnly || composing.current) return;
