@@ -172,3 +172,14 @@ async def test_a_request_is_a_form_for_its_author_and_a_record_for_all_others(
     record = await (await visit("coordinator")).text(f"/requests/{stage.case()}")
     assert 'id="request-form"' not in record and "Образцов Иван Петрович" in record
     assert 'data-command="request.accept"' in record and "refuse-dialog" in record
+
+
+async def test_a_stranger_at_the_page_behind_the_code_chooses_the_language(visit: Visit) -> None:
+    stranger = await visit(language="ru")
+    path = "/check/00000000-0000-4000-8000-000000000000"
+    answer = await stranger.get(f"{path}?language=en")
+    assert (answer.status, answer.headers["Location"]) == (303, path)
+    stranger.cookies.update({name: one.value for name, one in answer.cookies.items()})
+    page = await (await stranger.get(path)).text()
+    assert '<html lang="en"' in page
+    assert f'href="{path}?language=ru"' in page

@@ -9,12 +9,15 @@ from aiohttp import web
 
 from consilium.errors import NotFound
 from consilium.queries.authenticity import authenticity
+from web.pages.own import kept_language
 from web.render import page
-from web.site import site
+from web.site import CALLER, site
 
 
 async def one(request: web.Request) -> web.StreamResponse:
     """What is known of one sealed document, and a place to drop the file on."""
+    if request.get(CALLER) is None and (response := kept_language(request, request.path)):
+        return response
     found = await _found(request)
     response = page(request, "pages/authenticity.html", {"found": found})
     if found is None:

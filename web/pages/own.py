@@ -27,17 +27,25 @@ async def sign_in(request: web.Request) -> web.StreamResponse:
     if request.get(CALLER) is not None:
         raise web.HTTPSeeOther(target)
     keep = f"&next={quote(target, safe='/')}" if target != "/" else ""
-    if chosen := known(request.query.get("language")):
-        response = redirect(f"/sign-in?{keep.lstrip('&')}" if keep else "/sign-in")
-        secure = site(request).settings.public_origin.startswith("https://")
-        response.set_cookie(
-            LANGUAGE_COOKIE, chosen, max_age=YEAR, path="/", httponly=True, samesite="Lax", secure=secure
-        )
+    if response := kept_language(request, f"/sign-in?{keep.lstrip('&')}" if keep else "/sign-in"):
         return response
     accounts, password = _demonstration(request)
     chosen = known(request.cookies.get(LANGUAGE_COOKIE))
     values = {"next": target, "keep": keep, "chosen": chosen, "accounts": accounts, "password": password}
     return page(request, "sign-in.html", values)
+
+
+def kept_language(request: web.Request, target: str) -> web.Response | None:
+    """To `target`, with the language of `?language=` kept for who has not signed in; None where none is asked."""
+    chosen = known(request.query.get("language"))
+    if chosen is None:
+        return None
+    response = redirect(target)
+    secure = site(request).settings.public_origin.startswith("https://")
+    response.set_cookie(
+        LANGUAGE_COOKIE, chosen, max_age=YEAR, path="/", httponly=True, samesite="Lax", secure=secure
+    )
+    return response
 
 
 def local_path(wanted: str) -> str:
