@@ -119,7 +119,7 @@ def written_finding(element: etree._Element, kind: str, name: str) -> Finding:
     """What no guide takes, whichever it is: an empty or malformed value (written.py)."""
     where = readable(element)
     problem = _fill(kind, _subject(where, name))
-    return _told("value_empty" if kind == "empty" else "value_malformed", field_of(where), problem, element)
+    return _told("value_malformed" if kind == "format" else "value_empty", field_of(where), problem, element)
 
 
 def schema_finding(element: etree._Element, name: str, words: str) -> Finding:

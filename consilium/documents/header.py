@@ -60,7 +60,7 @@ def header(form: Form) -> etree._Element:
     _describe(document, form)
     record_target(document, form)
     _people(document, form)
-    if row.layout in _PAID and facts.payment:
+    if row.layout in _PAID and facts.payment and facts.payment.source.code.strip():
         payer(document, form, facts.payment)
     _service_event(document, form)
     if facts.replaces and row.layout in _RELATED:

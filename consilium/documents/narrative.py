@@ -121,7 +121,10 @@ def attendance(form: Form) -> Group:
 def _recorded(one: Recorded, facts: ProtocolFacts) -> Paragraph:
     """That the meeting was recorded, on whose consent, and what of it is missing (RM-14, RM-15)."""
     sentences = ["С согласия всех присутствующих", f"согласие пациента: {one.ground}"]
-    missing = [f"{wording.stays((gap.stay,), facts)}: {RECORDING_GAPS[gap.reason]}" for gap in one.gaps]
+    missing = [
+        f"{wording.stays((gap.stay,), facts)}: {RECORDING_GAPS.get(gap.reason, 'причина не названа')}"
+        for gap in one.gaps
+    ]
     if missing:
         sentences.append("пропуски: " + "; ".join(missing))
     title = f"Аудио- и видеозапись: {wording.stays((one.stay,), facts)}"

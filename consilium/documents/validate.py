@@ -18,6 +18,7 @@ from lxml import etree
 
 from consilium.documents.facts import Participant, ProtocolFacts
 from consilium.documents.text import check_text, mixed_words, refused_character, tidy_text
+from consilium.documents.vocabulary import NAMES
 from consilium.errors import Invalid
 
 __all__ = [
@@ -90,6 +91,8 @@ def check_facts(facts: ProtocolFacts) -> None:
     belongs to a participant. Raises Invalid("text_refused" | "invalid_field").
     """
     check_values(facts)
+    if facts.confidentiality not in NAMES["99.2.285"]:
+        raise Invalid("invalid_field", field="confidentiality")
     _check_references(facts)
 
 

@@ -24,16 +24,22 @@ _TIMES = frozenset({"effectiveTime", "low", "high", "time", "birthTime", "IssueD
 _WORDED = frozenset(f"{{{V3}}}{name}" for name in ("observation", "act"))
 
 
+# Coded values of the header that no guide takes as unknown.
+_NEVER_UNKNOWN = frozenset({"Type", "functionCode", "confidentialityCode", "stateCode"})
+
+
 def written_faults(document: etree._Element) -> Iterator[Finding]:
     """A finding per element that is empty or malformed, whatever the document is."""
     for element in document.iter(etree.Element):
+        local = etree.QName(element).localname
         if element.get("nullFlavor") is None:
-            yield from (written_finding(element, kind, name) for kind, name in _faults(element))
+            yield from (written_finding(element, kind, name) for kind, name in _faults(element, local))
+        elif local in _NEVER_UNKNOWN:
+            yield written_finding(element, "not_null", local)
 
 
-def _faults(element: etree._Element) -> Iterator[tuple[str, str]]:
+def _faults(element: etree._Element, local: str) -> Iterator[tuple[str, str]]:
     """Kind of demand (finding_words.DEMANDS) and the name of what misses it."""
-    local = etree.QName(element).localname
     if element.get("codeSystem") is not None:
         yield from _of_code(element)
     if local in {"id", "setId"}:

@@ -100,12 +100,17 @@ def disagreement(
     return [f"{one.rule} {one.ru} {one.path}" for one in whole.errors], []
 
 
+def _ours(words: str) -> str:
+    """Without what is quoted from the document."""
+    return re.sub(r"«.*»", "", words)
+
+
 def unreadable(findings: list[Finding]) -> list[str]:
     """Findings that do not lead a doctor to a field."""
     return [
         f"{one.code} {one.field} {one.ru}"
         for one in findings
-        if one.field not in PLACES or _TECHNICAL.search(one.ru) or not re.search(r"[а-яё]{4}", one.ru)
+        if one.field not in PLACES or _TECHNICAL.search(_ours(one.ru)) or not re.search(r"[а-яё]{4}", one.ru)
     ]
 
 
