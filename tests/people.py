@@ -296,12 +296,12 @@ def authority_beside(settings: Settings) -> Iterator[tuple[Settings, Desk]]:
 
 
 @contextmanager
-def inhabited(settings: Settings) -> Iterator[World]:
-    """The demonstration world, with an authority of its own to ask."""
+def inhabited(settings: Settings, *, furnished: bool = False) -> Iterator[World]:
+    """The demonstration world, with an authority of its own to ask. `furnished`: a copy of one is there already."""
     with authority_beside(settings) as (asking, desk):
         parts = bootstrap.build(asking)
         try:
-            yield loaded(parts, desk)
+            yield World(Service(parts), desk) if furnished else loaded(parts, desk)
         finally:
             parts.close()
 

@@ -162,6 +162,14 @@ def fresh_database(server: str) -> Iterator[str]:
             connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
 
 
+def refill(database: str, template: str) -> None:
+    """Put a copy of another database in its place, both by their SQLAlchemy address; nobody may be using them."""
+    server, _, name = database.replace("postgresql+psycopg://", "postgresql://").rpartition("/")
+    with psycopg.connect(f"{server}/postgres", autocommit=True) as connection:
+        connection.execute(f'DROP DATABASE "{name}"')
+        connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template.rpartition("/")[2]}"')
+
+
 @contextmanager
 def redis_server() -> Iterator[str]:
     """A Redis without persistence: everything that must last is in the database."""

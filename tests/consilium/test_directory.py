@@ -12,7 +12,8 @@ from consilium.actor import SYSTEM, Actor
 from consilium.directory import passwords
 from consilium.errors import Forbidden, Unauthenticated
 from consilium.seal.providers import SoftwareKey
-from tests.people import World
+from consilium.settings import Settings
+from tests.people import World, inhabited
 
 NMIC, REGION = demo.ORGANISATIONS["nmic"].id, demo.ORGANISATIONS["region"].id
 
@@ -164,9 +165,10 @@ def test_a_route_is_opened_once_and_closed_again(shared: World):
     assert shared.refusal("nmic.admin", c.OpenRoute(profile="хирургия", sender=NMIC)).code == "invalid_field"
 
 
-def test_loading_the_demonstration_twice_changes_nothing(world: World):
-    with world.parts.store.read() as reader:
-        before = reader.head("directory", NMIC), reader.head("directory", REGION)
-    demo.load(world.service)
-    with world.parts.store.read() as reader:
-        assert (reader.head("directory", NMIC), reader.head("directory", REGION)) == before
+def test_loading_the_demonstration_twice_changes_nothing(settings: Settings):
+    with inhabited(settings) as world:
+        with world.parts.store.read() as reader:
+            before = reader.head("directory", NMIC), reader.head("directory", REGION)
+        demo.load(world.service)
+        with world.parts.store.read() as reader:
+            assert (reader.head("directory", NMIC), reader.head("directory", REGION)) == before
