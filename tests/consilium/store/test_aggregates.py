@@ -25,8 +25,17 @@ WORDS = {
     ("Seat", "role"): "member",
     ("Case", "wants_kind"): "oncological",
     ("Consilium", "kind"): "commission",
+    # What is frozen is not changed as a whole: test_frozen_in_the_database.
+    ("Protocol", "status"): "drafting",
 }
-FULL = {("Ballot", "closed_at"), ("Recording", "stopped_at"), ("RecordingGap", "ended_at")}
+FULL = {
+    ("Ballot", "closed_at"),
+    ("Recording", "stopped_at"),
+    ("RecordingGap", "ended_at"),
+    # Both or neither.
+    ("Protocol", "consilium_id"),
+    ("Protocol", "item_id"),
+}
 
 
 class Filled:
