@@ -317,7 +317,10 @@ LACKS: dict[str, Words] = {
         "документ с псевдонимом не примет реестр: нужны имя и СНИЛС пациента",
         "the registry takes no pseudonym: the patient's name and SNILS are needed",
     ),
-    "patient_snils_missing": ("укажите СНИЛС пациента", "give the patient's SNILS"),
+    "patient_snils_missing": (
+        "укажите СНИЛС пациента: без него реестр документа не примет",
+        "give the patient's SNILS: the registry takes no document without it",
+    ),
     "patient_sex_missing": ("укажите пол пациента", "give the patient's sex"),
     "patient_birth_date_missing": ("укажите дату рождения пациента", "give the patient's date of birth"),
     "organisation_okpo_missing": ("укажите ОКПО организации", "give the organisation's OKPO"),

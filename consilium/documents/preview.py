@@ -16,7 +16,7 @@ from consilium.documents.facts import ProtocolFacts
 from consilium.documents.finding import Finding, Severity, place
 from consilium.documents.finding_words import LACKS, PLACES
 from consilium.documents.guides import Official
-from consilium.documents.required import missing_for_edition
+from consilium.documents.required import missing_for_edition, registry_alone_asks
 from consilium.documents.terms import Terms
 from consilium.documents.text import mixed_words
 from consilium.documents.validate import Missing, missing_items, texts_of
@@ -34,7 +34,10 @@ def preview(facts: ProtocolFacts, files: Official | None, terms: Terms) -> Repor
     # The freeze asks for it where the guide is known, and so do the rules where they are installed; else it is a
     # word in time.
     judged = not row.inferred or (files is not None and files.guide_for(row.template) is not None)
-    lacking += [_lack(one, "error" if judged else "warning") for one in missing_for_edition(facts, row)]
+    lacking += [
+        _lack(one, "error" if judged and not registry_alone_asks(one, row) else "warning")
+        for one in missing_for_edition(facts, row)
+    ]
     lacking += _doubtful(facts)
     try:
         report = check(cda.render(_marked(facts), terms), files, terms)

@@ -23,6 +23,24 @@ def performers(facts: ProtocolFacts) -> tuple[Participant, ...]:
     return tuple(one for one in facts.attended() if one.seat is not SeatKind.OBSERVER)
 
 
+# What a guide's rules do not ask for and the registry does (11.1520): a child of yesterday or a foreigner is decided on
+# today; the paper is signed and sealed, and the registry's refusal says why it was not taken (NO_SNILS).
+FOR_THE_REGISTRY = frozenset({(Layout.ONCOLOGICAL, "patient_snils_missing")})
+
+
+def registry_alone_asks(missing: Missing, edition: Edition) -> bool:
+    """Whether the edition's own rules take a document without it."""
+    return (edition.layout, missing.code) in FOR_THE_REGISTRY
+
+
+def stops_freezing(missing: Missing, edition: Edition) -> bool:
+    """Whether this lack keeps a draft from being frozen.
+
+    A guide nobody could read stops nobody: a patient without papers is helped today, what may be lacking is shown.
+    """
+    return not edition.inferred and not registry_alone_asks(missing, edition)
+
+
 def missing_for_edition(facts: ProtocolFacts, edition: Edition) -> list[Missing]:
     """What this edition still lacks; empty for a document that can be rendered and should pass its rules."""
     return list(dict.fromkeys(_RULES[edition.layout](facts)))

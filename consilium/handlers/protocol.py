@@ -19,7 +19,7 @@ from consilium.documents.conformance import require_conformant
 from consilium.documents.draft import draft_sections
 from consilium.documents.editions import Edition, edition
 from consilium.documents.facts import ProtocolFacts
-from consilium.documents.required import missing_for_edition
+from consilium.documents.required import missing_for_edition, stops_freezing
 from consilium.documents.validate import require_complete
 from consilium.documents.wording import local
 from consilium.errors import Conflict, Invalid, NotFound
@@ -145,12 +145,9 @@ def _rendered(
 
 
 def require_for_edition(facts: ProtocolFacts, row: Edition) -> None:
-    """Raises Invalid protocol_incomplete with what the state's guide of this edition asks for.
-
-    A guide nobody could read stops nobody: a patient without papers is helped today, what may be lacking is shown.
-    """
-    missing = missing_for_edition(facts, row)
-    if missing and not row.inferred:
+    """Raises Invalid protocol_incomplete with what the state's guide of this edition asks for."""
+    missing = [one for one in missing_for_edition(facts, row) if stops_freezing(one, row)]
+    if missing:
         raise Invalid("protocol_incomplete", missing=[asdict(one) for one in missing])
 
 

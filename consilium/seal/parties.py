@@ -10,7 +10,9 @@ from dataclasses import dataclass
 
 from lxml import etree
 
-__all__ = ["Annuls", "Parties", "annuls_of", "parties_of"]
+from consilium.seal.errors import PackageRefused
+
+__all__ = ["Annuls", "Parties", "annuls_of", "parties_of", "require_plain"]
 
 CDA, IDENTITY = "{urn:hl7-org:v3}", "{urn:hl7-ru:identity}"
 ANNULMENT = "{urn:consilium:annulment:1}"
@@ -51,6 +53,19 @@ def annuls_of(document: bytes) -> Annuls | None:
         return None
     number = "".join(one for one in root.get("number", "") if one.isprintable())
     return Annuls(found[0].get("sha256", ""), number[:SHOWN])
+
+
+def require_plain(document: bytes) -> None:
+    """Raises PackageRefused("DOCUMENT_NOT_PLAIN") for a document type, an entity or an instruction to whoever shows it.
+
+    By these a browser shows other words than those that were judged (regulation 4: a document carries none).
+    """
+    root = _root(document)
+    if root is None:
+        return
+    tree = root.getroottree()
+    if tree.docinfo.doctype or tree.xpath("//processing-instruction()"):  # type: ignore[attr-defined]  # stubs
+        raise PackageRefused("DOCUMENT_NOT_PLAIN")
 
 
 def parties_of(document: bytes) -> Parties:

@@ -274,6 +274,10 @@ REASONS: dict[str, tuple[str, str]] = {
         "Пакет запечатан не той организацией, которая названа в документе.",
         "The package is sealed by another organisation than the document names.",
     ),
+    "DOCUMENT_NOT_PLAIN": (
+        "Документ содержит указания программе просмотра: показано может быть не то, что подписано.",
+        "The document carries instructions to a viewer: what is shown may not be what was signed.",
+    ),
     "SIGNER_NOT_NAMED": (
         "Подписавший не назван в документе.",
         "The signer is not named in the document.",

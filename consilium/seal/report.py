@@ -30,7 +30,7 @@ from consilium.seal.layers import (
 )
 from consilium.seal.names import ExpectedSigner
 from consilium.seal.package import read_package
-from consilium.seal.parties import Parties, annuls_of, parties_of
+from consilium.seal.parties import Parties, annuls_of, parties_of, require_plain
 from consilium.seal.policy import DEMO_ECDSA, POLICIES, Policy
 from consilium.seal.reasons import sentence
 from consilium.seal.representation import GROUND, represents
@@ -108,6 +108,9 @@ def _judged(
     at: datetime | None,
     archive: ArchivePolicy,
 ) -> PackageReport:
+    for name in members:
+        if name == "document.xml" or name.startswith("dissent/"):
+            require_plain(members[name])
     chain = StampChain.judged(members, layers, stores.trust, at, archive)
     moment = at or chain.newest or instructions.judged_at(members)
     sealed_at = chain.times[0] if chain.times else None

@@ -15,6 +15,7 @@ from consilium.directory import nsi
 from consilium.documents import required, schematron, validate
 from consilium.documents.cda import render
 from consilium.documents.conformance import Report, check, require_conformant
+from consilium.documents.editions import edition
 from consilium.documents.facts import ProtocolKind
 from consilium.documents.finding_words import LACKS
 from consilium.documents.guides import Official, load_schema
@@ -300,10 +301,26 @@ def test_what_the_freeze_would_refuse_is_an_error_before_and_what_it_would_let_p
     """A known guide's demands stop the freeze; a guide nobody could read stops nobody."""
     for kind, severity in ((ProtocolKind.ONCOLOGICAL, "error"), (ProtocolKind.GENERAL, "warning")):
         whole = facts(kind=kind)
-        told = preview(replace(whole, patient=replace(whole.patient, snils="")), None, BUILT_IN)
+        told = preview(replace(whole, patient=replace(whole.patient, sex="")), None, BUILT_IN)
         found = {one.code: one for one in told.findings}
-        assert found["patient_snils_missing"].severity == severity
-        assert found["patient_snils_missing"].field == "patient.snils"
+        assert found["patient_sex_missing"].severity == severity
+        assert found["patient_sex_missing"].field == "patient.sex"
+
+
+@pytest.mark.needs_semd
+def test_a_patient_without_a_number_is_decided_on_and_the_registry_s_wish_is_a_word_in_time(
+    official: Official,
+) -> None:
+    """The rules of guide 190 take such a document; that the registry wants the number (11.1520) stops no decision."""
+    whole = facts(kind=ProtocolKind.ONCOLOGICAL)
+    unknown = replace(whole, patient=replace(whole.patient, snils=""))
+    row = edition(ProtocolKind.ONCOLOGICAL, unknown.frozen_at.date())
+    lacking = required.missing_for_edition(unknown, row)
+    assert [one.code for one in lacking] == ["patient_snils_missing"]
+    assert not any(required.stops_freezing(one, row) for one in lacking)
+    told = preview(unknown, official, BUILT_IN)
+    assert {one.code: one.severity for one in told.findings}["patient_snils_missing"] == "warning"
+    require_conformant(render(unknown, BUILT_IN), official, BUILT_IN)
 
 
 @pytest.mark.needs_semd

@@ -21,7 +21,7 @@ from consilium.documents.finding import Finding
 from consilium.documents.finding_words import LACKS, PLACES
 from consilium.documents.guides import Official
 from consilium.documents.preview import preview
-from consilium.documents.required import missing_for_edition
+from consilium.documents.required import missing_for_edition, registry_alone_asks
 from consilium.documents.terms import BUILT_IN, Terms
 from consilium.documents.validate import missing_items
 from consilium.errors import Invalid
@@ -93,7 +93,7 @@ def disagreement(
     except Invalid as refused:
         return ([] if refused.code in REFUSALS else [refused.code]), []
     own, whole = check(xml, None, terms).errors, check(xml, official, terms)
-    if lacking or own:
+    if own or not all(registry_alone_asks(one, row) for one in lacking):
         return [], [*own, *whole.errors]
     if whole.guide and "rules" not in whole.unchecked:
         assert whole.rules_fired > 100

@@ -260,6 +260,26 @@ def test_only_whom_the_document_names_signs_and_seals_it(
     assert codes(verify_package(path, roots=world.trust)) == expected
 
 
+@pytest.mark.parametrize(
+    "before",
+    [
+        b'<!DOCTYPE ClinicalDocument [<!ENTITY say "in favour">]>',
+        b'<!DOCTYPE ClinicalDocument SYSTEM "file:///etc/passwd">',
+        b'<?xml-stylesheet type="text/xsl" href="other-words.xsl"?>',
+    ],
+    ids=["entity", "external document type", "stylesheet"],
+)
+def test_a_document_that_tells_its_viewer_what_to_show_is_refused(
+    world: World, tmp_path: Path, before: bytes
+) -> None:
+    """A browser would show words that nobody judged."""
+    document = clinical(people=(CHAIR, MEMBER), ogrn=OURS)
+    for number, changed in enumerate((before + document, (before + document).decode().encode("utf-16"))):
+        path = tmp_path / f"{number}.asice"
+        write_package(path, world.contents(changed))
+        assert codes(verify_package(path, roots=world.trust)) == {"package": "DOCUMENT_NOT_PLAIN"}
+
+
 @pytest.mark.parametrize("ending, most", [(".sig", 201), (".crl", 64), (".ors", 512)])
 def test_a_crowd_of_signatures_or_evidence_is_refused_unread(ages: Ages, ending: str, most: int) -> None:
     members = read_package(ages.sealed)
